@@ -1,0 +1,132 @@
+package protocol
+
+import (
+	"fmt"
+
+	"github.com/kvconnect/kvconnect/protocol/datapath"
+	"google.golang.org/protobuf/proto"
+)
+
+// DecodeAtomicWrite reads and checks the body of an atomic write.
+func DecodeAtomicWrite(body []byte) (AtomicWrite, error) {
+	const op = "atomic write"
+	var message datapath.AtomicWrite
+	if err := proto.Unmarshal(body, &message); err != nil {
+		return AtomicWrite{}, malformed(op, &message)
+	}
+	if n := len(message.GetChecks()); n > MaxChecks {
+		return AtomicWrite{}, fmt.Errorf("%s: %w: %d, at most %d", op, ErrTooManyChecks, n, MaxChecks)
+	}
+	if n := len(message.GetMutations()) + len(message.GetEnqueues()); n > MaxMutations {
+		return AtomicWrite{}, fmt.Errorf("%s: %w: %d with the enqueues, at most %d", op, ErrTooManyMutations, n, MaxMutations)
+	}
+	if len(message.GetEnqueues()) > 0 {
+		return AtomicWrite{}, fmt.Errorf("%s: %w", op, ErrEnqueueUnsupported)
+	}
+	write := AtomicWrite{
+		Checks:    make([]Check, len(message.GetChecks())),
+		Mutations: make([]Mutation, len(message.GetMutations())),
+	}
+	totalBytes := 0
+	for i, c := range message.GetChecks() {
+		check, err := decodeCheck(c)
+		if err != nil {
+			return AtomicWrite{}, fmt.Errorf("%s: check %d: %w", op, i, err)
+		}
+		totalBytes += len(c.GetKey())
+		write.Checks[i] = check
+	}
+	for i, m := range message.GetMutations() {
+		mutation, err := decodeMutation(m)
+		if err != nil {
+			return AtomicWrite{}, fmt.Errorf("%s: mutation %d: %w", op, i, err)
+		}
+		totalBytes += len(m.GetKey()) + len(m.GetValue().GetData()) + len(m.GetSumMin()) + len(m.GetSumMax())
+		write.Mutations[i] = mutation
+	}
+	if totalBytes > MaxAtomicWriteBytes {
+		return AtomicWrite{}, fmt.Errorf("%s: %w: %d bytes of keys and values, at most %d",
+			op, ErrAtomicWriteTooLarge, totalBytes, MaxAtomicWriteBytes)
+	}
+	return write, nil
+}
+
+func decodeCheck(c *datapath.Check) (Check, error) {
+	if err := checkKey(c.GetKey(), MaxReadKeyBytes); err != nil {
+		return Check{}, err
+	}
+	versionstamp, err := ParseVersionstamp(c.GetVersionstamp())
+	if err != nil {
+		return Check{}, err
+	}
+	return Check{Key: c.GetKey(), Versionstamp: versionstamp}, nil
+}
+
+// mutationTypes is what the schema names; any other number is unknown.
+var mutationTypes = map[datapath.MutationType]MutationType{
+	datapath.MutationType_M_SET:                           MutationSet,
+	datapath.MutationType_M_DELETE:                        MutationDelete,
+	datapath.MutationType_M_SUM:                           MutationSum,
+	datapath.MutationType_M_MIN:                           MutationMin,
+	datapath.MutationType_M_MAX:                           MutationMax,
+	datapath.MutationType_M_SET_SUFFIX_VERSIONSTAMPED_KEY: MutationSetVersionstampedKey,
+}
+
+func decodeMutation(m *datapath.Mutation) (Mutation, error) {
+	mutationType, known := mutationTypes[m.GetMutationType()]
+	if !known {
+		return Mutation{}, fmt.Errorf("%w (%d)", ErrUnknownMutation, m.GetMutationType())
+	}
+	maxKeyBytes := MaxWriteKeyBytes
+	if mutationType == MutationSetVersionstampedKey {
+		maxKeyBytes -= versionstampSuffixBytes
+	}
+	if err := checkKey(m.GetKey(), maxKeyBytes); err != nil {
+		return Mutation{}, err
+	}
+	expireAtMs, err := decodeExpireAt(m.GetExpireAtMs())
+	if err != nil {
+		return Mutation{}, err
+	}
+	mutation := Mutation{Type: mutationType, Key: m.GetKey(), ExpireAtMs: expireAtMs}
+	if mutationType == MutationDelete {
+		return mutation, nil
+	}
+	if mutation.Value, err = decodeValue(m.GetValue()); err != nil {
+		return Mutation{}, err
+	}
+	if err := checkOperand(mutation, m); err != nil {
+		return Mutation{}, err
+	}
+	return mutation, nil
+}
+
+// checkOperand refuses an operand that its mutation cannot work with.
+func checkOperand(mutation Mutation, m *datapath.Mutation) error {
+	_, isU64 := mutation.Value.U64()
+	switch mutation.Type {
+	case MutationSum:
+		if !isU64 {
+			return ErrSumUnsupported
+		}
+		if len(m.GetSumMin()) > 0 || len(m.GetSumMax()) > 0 || m.GetSumClamp() {
+			return &MutationTypeError{Text: "Cannot use min/max parameters with KvU64 operands"}
+		}
+	case MutationMin, MutationMax:
+		if !isU64 {
+			return &MutationTypeError{Text: fmt.Sprintf("Failed to perform '%s' mutation on a non-U64 operand", mutation.Type)}
+		}
+	}
+	return nil
+}
+
+func decodeExpireAt(ms int64) (int64, error) {
+	switch {
+	case ms >= 0:
+		return ms, nil
+	case ms == -1:
+		return 0, nil
+	default:
+		return 0, fmt.Errorf("%w, not %d", ErrInvalidExpireAt, ms)
+	}
+}

@@ -1,0 +1,136 @@
+package protocol_test
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/protocol/datapath"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+)
+
+func TestEncodeSnapshotReadOutput(t *testing.T) {
+	t.Parallel()
+	body, err := protocol.SnapshotReadOutput{Ranges: [][]protocol.Entry{
+		{{Key: []byte{1}, Value: protocol.U64Value(7), Versionstamp: protocol.VersionstampOf(258)}},
+		{},
+	}}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got datapath.SnapshotReadOutput
+	if err := proto.Unmarshal(body, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := &datapath.SnapshotReadOutput{
+		Ranges: []*datapath.ReadRangeOutput{
+			{Values: []*datapath.KvEntry{{
+				Key: []byte{1}, Value: []byte{7, 0, 0, 0, 0, 0, 0, 0}, Encoding: datapath.ValueEncoding_VE_LE64,
+				Versionstamp: []byte{0, 0, 0, 0, 0, 0, 1, 2, 0, 0},
+			}}},
+			{},
+		},
+		ReadIsStronglyConsistent: true,
+		Status:                   datapath.SnapshotReadStatus_SR_SUCCESS,
+	}
+	if diff := cmp.Diff(want, &got, protocmp.Transform()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestEncodeAtomicWriteOutput(t *testing.T) {
+	t.Parallel()
+	versionstamp := protocol.VersionstampOf(1)
+	for name, c := range map[string]struct {
+		output protocol.AtomicWriteOutput
+		want   *datapath.AtomicWriteOutput
+	}{
+		"committed": {
+			protocol.AtomicWriteOutput{Status: protocol.AtomicWriteCommitted, Versionstamp: versionstamp},
+			&datapath.AtomicWriteOutput{Status: datapath.AtomicWriteStatus_AW_SUCCESS, Versionstamp: versionstamp[:]},
+		},
+		"check failed": {
+			protocol.AtomicWriteOutput{Status: protocol.AtomicWriteCheckFailed, FailedChecks: []uint32{0, 2}},
+			&datapath.AtomicWriteOutput{Status: datapath.AtomicWriteStatus_AW_CHECK_FAILURE, FailedChecks: []uint32{0, 2}},
+		},
+		"disabled": {
+			protocol.AtomicWriteOutput{Status: protocol.AtomicWriteDisabled},
+			&datapath.AtomicWriteOutput{Status: datapath.AtomicWriteStatus_AW_WRITE_DISABLED},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body, err := c.output.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got datapath.AtomicWriteOutput
+			if err := proto.Unmarshal(body, &got); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, &got, protocmp.Transform()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := (protocol.AtomicWriteOutput{}).Encode(); err == nil {
+		t.Error("an output without a status was encoded")
+	}
+}
+
+func TestEncodeWatchFrameMarksEveryKeyAsChanged(t *testing.T) {
+	t.Parallel()
+	frame, err := protocol.WatchOutput{Entries: []*protocol.Entry{
+		nil,
+		{Key: []byte{1}, Value: protocol.Value{Data: []byte{2}, Encoding: protocol.EncodingBytes}, Versionstamp: protocol.VersionstampOf(1)},
+	}}.EncodeFrame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := binary.LittleEndian.Uint32(frame); int(n) != len(frame)-4 {
+		t.Errorf("the frame says that %d bytes follow, and %d do", n, len(frame)-4)
+	}
+	var got datapath.WatchOutput
+	if err := proto.Unmarshal(frame[4:], &got); err != nil {
+		t.Fatal(err)
+	}
+	want := &datapath.WatchOutput{
+		Status: datapath.SnapshotReadStatus_SR_SUCCESS,
+		Keys: []*datapath.WatchKeyOutput{
+			{Changed: true},
+			{Changed: true, EntryIfChanged: &datapath.KvEntry{
+				Key: []byte{1}, Value: []byte{2}, Encoding: datapath.ValueEncoding_VE_BYTES,
+				Versionstamp: []byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 0},
+			}},
+		},
+	}
+	if diff := cmp.Diff(want, &got, protocmp.Transform()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestWatchOutputEqual(t *testing.T) {
+	t.Parallel()
+	entry := func(version int64) *protocol.Entry {
+		return &protocol.Entry{Versionstamp: protocol.VersionstampOf(version)}
+	}
+	output := func(entries ...*protocol.Entry) protocol.WatchOutput { return protocol.WatchOutput{Entries: entries} }
+	for name, c := range map[string]struct {
+		a, b protocol.WatchOutput
+		want bool
+	}{
+		"both absent":         {output(nil), output(nil), true},
+		"same versionstamp":   {output(entry(1)), output(entry(1)), true},
+		"other versionstamp":  {output(entry(1)), output(entry(2)), false},
+		"one absent":          {output(entry(1)), output(nil), false},
+		"other one absent":    {output(nil), output(entry(1)), false},
+		"second key differs":  {output(nil, entry(1)), output(nil, entry(2)), false},
+		"different in number": {output(nil), output(), false},
+	} {
+		if got := c.a.Equal(c.b); got != c.want {
+			t.Errorf("%s: Equal() = %v, want %v", name, got, c.want)
+		}
+	}
+}

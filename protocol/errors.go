@@ -1,0 +1,129 @@
+package protocol
+
+import "errors"
+
+// What a client can do wrong. The text of an error is the body of the reply and
+// reaches the user's program as its exception, so it says what to do.
+var (
+	// ErrMalformedRequest: the body is not the protobuf or JSON that the call takes.
+	ErrMalformedRequest = errors.New("the request body cannot be decoded")
+
+	// ErrProtocolVersion: no version in common, or none named on the data path.
+	ErrProtocolVersion = errors.New("unsupported KV Connect protocol version: this server speaks versions 1, 2 and 3")
+
+	// ErrKeyEmpty: a key of no bytes in a check, mutation or watch.
+	ErrKeyEmpty = errors.New("the key is empty: a key has at least one part")
+
+	// ErrKeyTooLong: above MaxWriteKeyBytes or MaxReadKeyBytes.
+	ErrKeyTooLong = errors.New("the key is too long")
+
+	// ErrValueMissing: a mutation that needs a value has none.
+	ErrValueMissing = errors.New("the mutation has no value")
+
+	// ErrValueTooLong: above MaxValueBytes.
+	ErrValueTooLong = errors.New("the value is too long: store it in parts, or store a reference to it")
+
+	// ErrUnknownEncoding: a value encoding that the schema does not name.
+	ErrUnknownEncoding = errors.New("unknown value encoding: it must be VE_V8 (1), VE_LE64 (2) or VE_BYTES (3)")
+
+	// ErrInvalidValue: the bytes of a value do not fit its encoding.
+	ErrInvalidValue = errors.New("a VE_LE64 value has exactly 8 bytes")
+
+	// ErrUnknownMutation: a mutation type that the schema does not name.
+	ErrUnknownMutation = errors.New("unknown mutation type: the server may be older than the client")
+
+	// ErrInvalidVersionstamp: a length other than 0 and 10.
+	ErrInvalidVersionstamp = errors.New("a versionstamp has exactly 10 bytes, or none to check that a key is absent")
+
+	// ErrInvalidExpireAt: a negative time other than -1.
+	ErrInvalidExpireAt = errors.New("expire_at_ms must be a time after the Unix epoch in milliseconds, or 0 for none")
+
+	// ErrInvalidReadLimit: a range that asks for less than one entry.
+	ErrInvalidReadLimit = errors.New("the limit of a read range must be at least 1")
+
+	// ErrTooManyReadRanges: above MaxReadRanges.
+	ErrTooManyReadRanges = errors.New("too many read ranges in one snapshot read: split it")
+
+	// ErrTooManyReadEntries: above MaxReadEntries.
+	ErrTooManyReadEntries = errors.New("the read ranges ask for too many entries in one snapshot read: use a smaller limit or batchSize")
+
+	// ErrTooManyChecks: above MaxChecks.
+	ErrTooManyChecks = errors.New("too many checks in one atomic write")
+
+	// ErrTooManyMutations: above MaxMutations.
+	ErrTooManyMutations = errors.New("too many mutations in one atomic write: split it")
+
+	// ErrAtomicWriteTooLarge: above MaxAtomicWriteBytes.
+	ErrAtomicWriteTooLarge = errors.New("the atomic write is too large: split it")
+
+	// ErrTooManyWatchedKeys: above MaxWatchedKeys.
+	ErrTooManyWatchedKeys = errors.New("too many keys in one watch: open several watches")
+
+	// ErrTypeMismatch: a sum, min or max whose operand or stored value has the
+	// wrong type. See MutationTypeError for the text.
+	ErrTypeMismatch = errors.New("the mutation does not fit the type of the value")
+
+	// ErrEnqueueUnsupported: the write enqueues messages.
+	ErrEnqueueUnsupported = errors.New("queues are not served here: remove the call of enqueue from the atomic write")
+
+	// ErrSumUnsupported: a sum whose operand is not VE_LE64.
+	ErrSumUnsupported = errors.New("sums are served for Deno.KvU64 values only: use new Deno.KvU64(...) as the operand")
+
+	// ErrBodyTooLarge: the request body is larger than any valid request.
+	ErrBodyTooLarge = errors.New("the request body is too large")
+
+	// ErrUnauthenticated: no credentials, or not in the form "Bearer <token>".
+	ErrUnauthenticated = errors.New("no token: send the header \"Authorization: Bearer <token>\" (Deno takes it from DENO_KV_ACCESS_TOKEN)")
+
+	// ErrInvalidAccessToken: the token of a metadata exchange is not known.
+	ErrInvalidAccessToken = errors.New("invalid access token: set DENO_KV_ACCESS_TOKEN to the token that kvconnect printed at its first start, or to the one given to it")
+
+	// ErrInvalidDataPathToken: the token of a data path call is not one that
+	// this server issued for the database, or has expired.
+	ErrInvalidDataPathToken = errors.New("invalid or expired data path token: open the database again to get a new one")
+
+	// ErrInvalidDatabaseID: the database id of a data path call is missing or no UUID.
+	ErrInvalidDatabaseID = errors.New("the database id is missing or malformed: send the id from the metadata exchange in x-denokv-database-id (version 1: x-transaction-domain-id)")
+
+	// ErrUnknownDatabase: no database of that id is served here.
+	ErrUnknownDatabase = errors.New("no such database: open it again, and check the URL")
+
+	// ErrInvalidHost: the request does not say under which address the client
+	// reached the server.
+	ErrInvalidHost = errors.New("the request has no usable Host header: set --public-url on the server")
+
+	// ErrNotFound: no such path.
+	ErrNotFound = errors.New("no such path: KV Connect clients use the URL of the server without a path")
+
+	// ErrMethodNotAllowed: the path is right, the method is not.
+	ErrMethodNotAllowed = errors.New("method not allowed")
+)
+
+// What can go wrong on the server's side.
+var (
+	// ErrUnavailable: the request could not be served now and may be tried
+	// again as it is.
+	ErrUnavailable = errors.New("the database is not available at the moment: try again")
+
+	// ErrClosed: the backend was closed. It is an ErrUnavailable.
+	ErrClosed error = closedError{}
+)
+
+type closedError struct{}
+
+func (closedError) Error() string        { return "the database is closed" }
+func (closedError) Is(target error) bool { return target == ErrUnavailable }
+
+// MutationTypeError is an ErrTypeMismatch. Its text is the reference server's to
+// the letter, because programs match on it, and is therefore given without
+// context.
+type MutationTypeError struct {
+	// Text is the whole message.
+	Text string
+}
+
+// Error implements error.
+func (e *MutationTypeError) Error() string { return e.Text }
+
+// Is makes errors.Is(e, ErrTypeMismatch) true.
+func (e *MutationTypeError) Is(target error) bool { return target == ErrTypeMismatch }
