@@ -1,0 +1,40 @@
+package kvconnect
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/kvconnect/kvconnect/protocol"
+)
+
+// readyTimeout bounds the read by which /readyz finds out.
+const readyTimeout = 2 * time.Second
+
+func isHealthPath(path string) bool { return path == "/healthz" || path == "/readyz" }
+
+// serveHealthz tells that the process is up.
+func (s *Server) serveHealthz(w http.ResponseWriter, _ *http.Request) error {
+	writeText(w, http.StatusOK, "ok\n")
+	return nil
+}
+
+// serveReadyz tells whether the database can be used: it reads from it.
+func (s *Server) serveReadyz(w http.ResponseWriter, r *http.Request) error {
+	if s.isDraining() {
+		writeText(w, http.StatusServiceUnavailable, "not ready: draining\n")
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	_, err := s.options.Backend.SnapshotRead(ctx, protocol.SnapshotRead{
+		Ranges: []protocol.ReadRange{{End: []byte{0xff}, Limit: 1}},
+	})
+	if err != nil {
+		s.options.Logger.Error("not ready", "error", err)
+		writeText(w, http.StatusServiceUnavailable, "not ready: the database cannot be read\n")
+		return nil
+	}
+	writeText(w, http.StatusOK, "ready\n")
+	return nil
+}

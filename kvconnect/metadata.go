@@ -1,0 +1,117 @@
+package kvconnect
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kvconnect/kvconnect/protocol"
+)
+
+// supportedVersions lists the protocol versions, the preferred one first. They
+// share one shape of metadata and of messages; version 2 brought the headers
+// x-denokv-version and x-denokv-database-id, version 3 the watch.
+var supportedVersions = []int{3, 2, 1}
+
+// metadataRequest is the body of a metadata exchange. Versions are numbers in
+// JSON; what is none of ours need not even be whole.
+type metadataRequest struct {
+	SupportedVersions *[]float64 `json:"supportedVersions"`
+}
+
+// metadataReply has exactly the fields of the specification: @deno/kv refuses
+// any other.
+type metadataReply struct {
+	Version    int                `json:"version"`
+	DatabaseID string             `json:"databaseId"`
+	Endpoints  []metadataEndpoint `json:"endpoints"`
+	Token      string             `json:"token"`
+	ExpiresAt  string             `json:"expiresAt"`
+}
+
+type metadataEndpoint struct {
+	URL         string `json:"url"`
+	Consistency string `json:"consistency"`
+}
+
+// serveMetadata serves the metadata exchange for the database that the access
+// token belongs to ("KV Connect, Metadata Exchange").
+func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
+	const op = "metadata exchange"
+	if err := s.authenticateAccess(r); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	version, err := negotiate(w, r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	endpoint, err := s.endpoint.resolve(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	token, expiresAt, err := s.options.Auth.IssueDataPathToken(s.options.DatabaseID)
+	if err != nil {
+		return fmt.Errorf("%s: issue token: %w", op, err)
+	}
+	body, err := json.Marshal(metadataReply{
+		Version:    version,
+		DatabaseID: s.options.DatabaseID.String(),
+		Endpoints:  []metadataEndpoint{{URL: endpoint, Consistency: "strong"}},
+		Token:      token,
+		ExpiresAt:  expiresAt.UTC().Format(time.RFC3339),
+	})
+	if err != nil {
+		return fmt.Errorf("%s: encode: %w", op, err)
+	}
+	// Exactly this type: @deno/kv refuses one with a charset.
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	writeBody(w, http.StatusOK, body)
+	return nil
+}
+
+// serveNamedMetadata serves the metadata exchange on the path that names the
+// database, as Deno Deploy has it.
+func (s *Server) serveNamedMetadata(w http.ResponseWriter, r *http.Request, name string) error {
+	if err := s.authenticateAccess(r); err != nil {
+		return fmt.Errorf("metadata exchange: %w", err)
+	}
+	if !strings.EqualFold(name, s.options.DatabaseID.String()) {
+		return fmt.Errorf("metadata exchange: %w", protocol.ErrUnknownDatabase)
+	}
+	return s.serveMetadata(w, r)
+}
+
+func (s *Server) authenticateAccess(r *http.Request) error {
+	token, err := bearerToken(r)
+	if err != nil {
+		return err
+	}
+	return s.options.Auth.VerifyAccessToken(token)
+}
+
+// negotiate chooses the highest version that both sides speak. A client that
+// sends no body speaks version 1.
+func negotiate(w http.ResponseWriter, r *http.Request) (version int, err error) {
+	body, err := readBody(w, r, protocol.MaxMetadataBodyBytes)
+	if err != nil {
+		return 0, err
+	}
+	offered := []float64{1}
+	if len(body) > 0 {
+		var request metadataRequest
+		if err := json.Unmarshal(body, &request); err != nil || request.SupportedVersions == nil {
+			return 0, fmt.Errorf(`%w: send {"supportedVersions":[1,2,3]} or no body at all`, protocol.ErrMalformedRequest)
+		}
+		offered = *request.SupportedVersions
+	}
+	for _, version := range supportedVersions {
+		if slices.Contains(offered, float64(version)) {
+			return version, nil
+		}
+	}
+	return 0, fmt.Errorf("%w, the client %v", protocol.ErrProtocolVersion, offered)
+}

@@ -1,0 +1,74 @@
+package kvconnect
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kvconnect/kvconnect/protocol"
+)
+
+// serve runs a handler and turns its error into the reply.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, methods []string, h handler) {
+	var err error
+	switch {
+	case h == nil:
+		err = protocol.ErrNotFound
+	case !slices.Contains(methods, r.Method):
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		err = wrongMethod(r, methods)
+	case s.isDraining() && !isHealthPath(r.URL.Path):
+		w.Header().Set("Connection", "close")
+		err = errDraining
+	default:
+		err = h(w, r)
+	}
+	if err != nil {
+		s.writeError(w, r, err)
+	}
+}
+
+// errDraining is a 503, which clients take as a reason to try again: by then
+// another server may listen.
+var errDraining = fmt.Errorf("%w: the server is shutting down", protocol.ErrUnavailable)
+
+func wrongMethod(r *http.Request, methods []string) error {
+	if r.URL.Path == "/" {
+		return fmt.Errorf("%w: this is a KV Connect server, to be opened by a program: await Deno.openKv(%q)",
+			protocol.ErrMethodNotAllowed, "http://"+r.Host)
+	}
+	return fmt.Errorf("%w: use %s", protocol.ErrMethodNotAllowed, methods[0])
+}
+
+func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // the client is gone
+	}
+	status := statusOf(err)
+	if status >= http.StatusInternalServerError {
+		s.options.Logger.Error("request failed", "path", r.URL.Path, "status", status, "error", err)
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	writeText(w, status, replyText(err, status))
+}
+
+func writeText(w http.ResponseWriter, status int, text string) {
+	header := w.Header()
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	header.Set("X-Content-Type-Options", "nosniff")
+	writeBody(w, status, []byte(text))
+}
+
+// writeBody sends a reply whole, with its length: a client that knows where the
+// reply ends does not take a connection that closes after it for a failed call,
+// and does not send an atomic write again.
+func writeBody(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	// An error means that the client is gone; nobody is left to tell.
+	_, _ = w.Write(body)
+}

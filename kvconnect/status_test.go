@@ -1,0 +1,40 @@
+package kvconnect
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"strings"
+	"testing"
+)
+
+// A sentinel that is missing from the table would become a 500, which clients
+// repeat for ever.
+func TestEverySentinelHasAStatus(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "../protocol/errors.go", nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile("status.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sentinels := 0
+	ast.Inspect(file, func(node ast.Node) bool {
+		spec, ok := node.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		sentinels++
+		// ErrClosed is an ErrUnavailable.
+		if name := spec.Names[0].Name; name != "ErrClosed" && !strings.Contains(string(table), "{protocol."+name+", http.Status") {
+			t.Errorf("protocol.%s has no row in the table", name)
+		}
+		return true
+	})
+	if sentinels < len(statuses) {
+		t.Errorf("found %d sentinels for %d rows", sentinels, len(statuses))
+	}
+}
