@@ -1,0 +1,24 @@
+// Package sqlitebackend keeps one Deno KV database in one SQLite file, laid out
+// as Deno and denokv lay it out, so that each can open what another wrote.
+//
+// # Invariants
+//
+//   - One goroutine, the writer, owns the only connection that writes. It commits
+//     whatever queued up while the last commit was made durable as one
+//     transaction, and each atomic write in it under a savepoint of its own.
+//   - A write is acknowledged, and watchers hear of it, only after the commit that
+//     holds it is durable (WAL, synchronous=FULL).
+//   - No reader sees half a group: all ranges of a snapshot read come from one
+//     read transaction.
+//   - Versionstamps strictly increase in commit order. A write that fails takes
+//     none.
+//   - From its expiry time on a key is absent for reads, checks, sums and watches,
+//     whether or not the sweeper removed it yet. Time as the backend sees it never
+//     goes back, so a key that was seen to expire stays so.
+//
+// # Caveats
+//
+//   - Other processes may have the file open at the same time; SQLite keeps them
+//     apart. But watches hear only of writes made through this Backend.
+//   - The file must be on a local file system: WAL needs shared memory.
+package sqlitebackend

@@ -1,0 +1,177 @@
+package sqlitebackend
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/kvconnect/kvconnect/protocol"
+)
+
+const (
+	// deleteExpired takes a bounded number at a time so that writes get their
+	// turn in between.
+	deleteExpired = `delete from kv where k in (
+		select k from kv where expiration_ms >= 0 and expiration_ms <= ?1
+		order by expiration_ms limit 1000) returning k`
+
+	selectEarliestExpiry = "select min(expiration_ms) from kv where expiration_ms >= 0"
+
+	// For a file that is open for reading only.
+	selectEarliestExpiryAfter = "select min(expiration_ms) from kv where expiration_ms > ?1"
+	selectExpiredBetween      = "select k from kv where expiration_ms > ?1 and expiration_ms <= ?2"
+
+	// maxExpiryPause bounds the sleep, so that keys written by other processes
+	// and jumps of the clock are found.
+	maxExpiryPause = time.Minute
+
+	// expiryRetryPause is the pause after a failure.
+	expiryRetryPause = time.Second
+)
+
+// expiryLoop calls a function at each moment at which a key expires. It is safe
+// for concurrent use.
+type expiryLoop struct {
+	clock  Clock
+	logger *slog.Logger
+	// expire deals with all that has expired and gives the time of the next
+	// expiry in milliseconds since the Unix epoch; 0 for none.
+	expire func(context.Context) (nextMs int64, err error)
+
+	mu        sync.Mutex
+	wantsAtMs int64         // guarded by mu: earliest time asked for since the last run; -1 for none
+	asked     chan struct{} // has room for one token
+
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// startExpiryLoop starts a loop that sleeps until the first call of wakeAt.
+func startExpiryLoop(clock Clock, expire func(context.Context) (int64, error), logger *slog.Logger) *expiryLoop {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &expiryLoop{
+		clock: clock, logger: logger, expire: expire,
+		wantsAtMs: -1, asked: make(chan struct{}, 1),
+		cancel: cancel, done: make(chan struct{}),
+	}
+	go l.loop(ctx)
+	return l
+}
+
+// wakeAt makes the loop run at the given time or earlier.
+func (l *expiryLoop) wakeAt(atMs int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wantsAtMs >= 0 && l.wantsAtMs <= atMs {
+		return
+	}
+	l.wantsAtMs = atMs
+	select {
+	case l.asked <- struct{}{}:
+	default:
+	}
+}
+
+func (l *expiryLoop) takeWanted() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wanted := l.wantsAtMs
+	l.wantsAtMs = -1
+	return wanted
+}
+
+// close stops the loop and waits for it.
+func (l *expiryLoop) close() {
+	l.cancel()
+	<-l.done
+}
+
+func (l *expiryLoop) loop(ctx context.Context) {
+	defer close(l.done)
+	next := l.clock.Now().Add(maxExpiryPause)
+	for {
+		fired, stop := l.clock.NewTimer(next.Sub(l.clock.Now()))
+		select {
+		case <-ctx.Done():
+			stop()
+			return
+		case <-l.asked:
+			stop()
+			if wanted := l.takeWanted(); wanted >= 0 && time.UnixMilli(wanted).Before(next) {
+				next = time.UnixMilli(wanted)
+			}
+		case <-fired:
+			next = l.run(ctx)
+		}
+	}
+}
+
+// run deals with what has expired and gives the time for the next run.
+func (l *expiryLoop) run(ctx context.Context) time.Time {
+	now := l.clock.Now()
+	nextMs, err := l.expire(ctx)
+	switch {
+	case ctx.Err() != nil, errors.Is(err, protocol.ErrClosed):
+		return now.Add(maxExpiryPause)
+	case err != nil:
+		l.logger.Error("expiry failed", "error", err)
+		return now.Add(expiryRetryPause)
+	case nextMs > 0 && nextMs < now.Add(maxExpiryPause).UnixMilli():
+		return time.UnixMilli(nextMs)
+	default:
+		return now.Add(maxExpiryPause)
+	}
+}
+
+// sweepExpired deletes what has expired and wakes its watchers.
+func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
+	err = b.writer.do(ctx, func(tx *groupTx) error {
+		earliestMs, found, err := tx.conn.queryInt(selectEarliestExpiry)
+		if err != nil || !found || earliestMs > tx.nowMs {
+			nextMs = earliestMs
+			return err
+		}
+		if err := tx.change(); err != nil {
+			return err
+		}
+		tx.nextVersion()
+		err = tx.conn.query(deleteExpired, []driver.Value{tx.nowMs}, func(columns []driver.Value) bool {
+			if key, ok := columns[0].([]byte); ok {
+				tx.changed(key, 0)
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		nextMs, _, err = tx.conn.queryInt(selectEarliestExpiry)
+		return err
+	})
+	return nextMs, unavailable("sweep expired keys", err)
+}
+
+// announceExpired wakes the watchers of what has expired since the last call;
+// reads leave it out by themselves.
+func (b *Backend) announceExpired(ctx context.Context) (nextMs int64, err error) {
+	nowMs := b.clock.nowMs()
+	err = b.reads.use(ctx, func(c *conn) error {
+		var keys [][]byte
+		err := c.query(selectExpiredBetween, []driver.Value{b.announcedMs, nowMs}, func(columns []driver.Value) bool {
+			if key, ok := columns[0].([]byte); ok {
+				keys = append(keys, key)
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		b.hub.notify(keys)
+		b.announcedMs = nowMs
+		nextMs, _, err = c.queryInt(selectEarliestExpiryAfter, nowMs)
+		return err
+	})
+	return nextMs, err
+}

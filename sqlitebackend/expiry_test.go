@@ -1,0 +1,136 @@
+package sqlitebackend_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/sqlitebackend"
+)
+
+// awaitState waits until the watch finds the first key present or absent.
+func awaitState(t *testing.T, watcher protocol.Watcher, present bool) {
+	t.Helper()
+	for {
+		select {
+		case <-watcher.Changed():
+		case <-time.After(10 * time.Second):
+			t.Fatalf("the watch was not told that the key is present: %v", present)
+		}
+		state, err := watcher.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (state.Entries[0] != nil) == present {
+			return
+		}
+	}
+}
+
+func watch(t *testing.T, b *sqlitebackend.Backend, key string) protocol.Watcher {
+	t.Helper()
+	watcher, err := b.Watch(protocol.Watch{Keys: [][]byte{[]byte(key)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(watcher.Close)
+	return watcher
+}
+
+func TestExpiryIsExactToTheMillisecond(t *testing.T) {
+	t.Parallel()
+	clock := newFakeClock()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
+	commit(t, backend, setUntil("a", "1", clock.inMs(time.Second)))
+	watcher := watch(t, backend, "a")
+	awaitState(t, watcher, true)
+
+	clock.move(time.Second - time.Millisecond)
+	wantValue(t, backend, "a", "1")
+	clock.move(time.Millisecond)
+	wantAbsent(t, backend, "a") // whether it was swept by now or not
+	awaitState(t, watcher, false)
+}
+
+func TestSweeperRemovesWhatExpired(t *testing.T) {
+	t.Parallel()
+	clock := newFakeClock()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
+	const expiring = 2500 // takes the sweeper more than one turn
+	for range expiring / 500 {
+		var mutations []protocol.Mutation
+		for range 500 {
+			mutations = append(mutations, protocol.Mutation{
+				Type: protocol.MutationSetVersionstampedKey, Value: bytesValue("x"), ExpireAtMs: clock.inMs(time.Minute),
+				Key: []byte{byte(len(mutations)), byte(len(mutations) >> 8)},
+			})
+		}
+		commit(t, backend, mutations...)
+	}
+	commit(t, backend, set("stays", "1"))
+	clock.move(time.Minute)
+	deadline := time.After(10 * time.Second)
+	for {
+		n, err := backend.StoredKeys(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 1 {
+			break
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("%d keys are left", n)
+		default:
+		}
+	}
+	wantValue(t, backend, "stays", "1")
+}
+
+func TestClockThatGoesBackRevivesNothing(t *testing.T) {
+	t.Parallel()
+	clock := newFakeClock()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
+	release := backend.HoldWriter() // so that the sweeper cannot have removed it
+	clock.move(2 * time.Second)
+	wantAbsent(t, backend, "a") // the backend has seen this time
+	release()
+	at := clock.inMs(-time.Second)
+	clock.move(-2 * time.Second)
+	commit(t, backend, setUntil("a", "1", at))
+	wantAbsent(t, backend, "a")
+}
+
+func TestEarlierExpiryOvertakesALaterOne(t *testing.T) {
+	t.Parallel()
+	clock := newFakeClock()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
+	commit(t, backend, setUntil("late", "1", clock.inMs(50*time.Second)))
+	commit(t, backend, setUntil("early", "1", clock.inMs(5*time.Second)))
+	early, late := watch(t, backend, "early"), watch(t, backend, "late")
+	awaitState(t, early, true)
+	awaitState(t, late, true)
+	clock.move(5 * time.Second)
+	awaitState(t, early, false)
+	wantValue(t, backend, "late", "1")
+	clock.move(45 * time.Second)
+	awaitState(t, late, false)
+}
+
+func TestExpiryInAFileOpenForReadingOnly(t *testing.T) {
+	t.Parallel()
+	clock := newFakeClock()
+	path := filepath.Join(t.TempDir(), "kv.sqlite")
+	writing := open(t, sqlitebackend.Options{Path: path, Clock: clock})
+	commit(t, writing, setUntil("a", "1", clock.inMs(time.Second)))
+	if err := writing.Close(); err != nil {
+		t.Fatal(err)
+	}
+	backend := open(t, sqlitebackend.Options{Path: path, ReadOnly: true, Clock: clock})
+	watcher := watch(t, backend, "a")
+	awaitState(t, watcher, true)
+	clock.move(time.Second)
+	awaitState(t, watcher, false)
+	wantAbsent(t, backend, "a")
+}

@@ -1,0 +1,48 @@
+package sqlitebackend
+
+import (
+	"context"
+	"fmt"
+)
+
+// HoldWriter keeps the writer busy until release is called, so that a test can
+// queue writes that end up in one group.
+func (b *Backend) HoldWriter() (release func()) {
+	held, released := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = b.writer.do(context.Background(), func(*groupTx) error {
+			close(held)
+			<-released
+			return nil
+		})
+	}()
+	<-held
+	return func() { close(released) }
+}
+
+// QueuedWrites tells how many writes wait for the writer.
+func (b *Backend) QueuedWrites() int { return len(b.writer.queue) }
+
+// LimitPages bounds the size of the file as a full disk would; 0 lifts it.
+func (b *Backend) LimitPages(ctx context.Context, extra int64) error {
+	return b.writer.do(ctx, func(tx *groupTx) error {
+		pages, _, err := tx.conn.queryInt("pragma page_count")
+		if err != nil {
+			return err
+		}
+		limit := int64(1 << 30)
+		if extra > 0 {
+			limit = pages + extra
+		}
+		return tx.conn.script(fmt.Sprintf("pragma max_page_count = %d", limit))
+	})
+}
+
+// StoredKeys counts the keys in the file, expired ones included.
+func (b *Backend) StoredKeys(ctx context.Context) (n int64, err error) {
+	err = b.reads.use(ctx, func(c *conn) error {
+		n, _, err = c.queryInt("select count(*) from kv")
+		return err
+	})
+	return n, err
+}

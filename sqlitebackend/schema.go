@@ -1,0 +1,158 @@
+package sqlitebackend
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// schemaVersion is the version of the tables shared with Deno and denokv, as
+// written to migration_state.
+const schemaVersion = 3
+
+// ErrSchema is returned by Open for a file whose tables this server cannot use.
+var ErrSchema = errors.New("the tables of the file do not fit")
+
+const createMigrationState = `
+create table if not exists migration_state (
+  k integer not null primary key,
+  version integer not null
+)`
+
+// migrations bring the shared tables from one version to the next. Tables and
+// columns are those of Deno, down to the two seq columns that nobody uses.
+var migrations = [schemaVersion]string{`
+create table data_version (
+  k integer primary key,
+  version integer not null
+);
+insert into data_version (k, version) values (0, 0);
+create table kv (
+  k blob primary key,
+  v blob not null,
+  v_encoding integer not null,
+  version integer not null
+) without rowid;
+`, `
+create table queue (
+  ts integer not null,
+  id text not null,
+  data blob not null,
+  backoff_schedule text not null,
+  keys_if_undelivered blob not null,
+  primary key (ts, id)
+);
+create table queue_running (
+  deadline integer not null,
+  id text not null,
+  data blob not null,
+  backoff_schedule text not null,
+  keys_if_undelivered blob not null,
+  primary key (deadline, id)
+);
+`, `
+alter table kv add column seq integer not null default 0;
+alter table data_version add column seq integer not null default 0;
+alter table kv add column expiration_ms integer not null default -1;
+create index kv_expiration_ms_idx on kv (expiration_ms);
+`}
+
+// createDatabaseTable makes the one table that is this server's own.
+const createDatabaseTable = `
+create table if not exists kvconnect_database (
+  k integer primary key check (k = 0),
+  id text not null
+)`
+
+const (
+	selectSchemaVersion = "select version from migration_state where k = 0"
+	selectDatabaseID    = "select id from kvconnect_database where k = 0"
+)
+
+// migrate brings the tables to schemaVersion and gives the database an id if it
+// has none, in one transaction: a file that cannot be used is left as it was.
+func migrate(c *conn) (id uuid.UUID, err error) {
+	if err := c.exec("begin immediate"); err != nil {
+		return uuid.UUID{}, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.exec("rollback"))
+		}
+	}()
+	if err := c.script(createMigrationState); err != nil {
+		return uuid.UUID{}, err
+	}
+	version, _, err := c.queryInt(selectSchemaVersion)
+	if err != nil {
+		return uuid.UUID{}, err
+	}
+	if version > schemaVersion {
+		return uuid.UUID{}, errSchemaTooNew(version)
+	}
+	for ; version < schemaVersion; version++ {
+		if err := c.script(migrations[version]); err != nil {
+			return uuid.UUID{}, fmt.Errorf("%w: migrate to version %d: %w", ErrSchema, version+1, err)
+		}
+		if err := c.exec("replace into migration_state (k, version) values (0, ?1)", version+1); err != nil {
+			return uuid.UUID{}, err
+		}
+	}
+	if err := c.script(createDatabaseTable); err != nil {
+		return uuid.UUID{}, err
+	}
+	if err := c.exec("insert or ignore into kvconnect_database (k, id) values (0, ?1)", uuid.NewString()); err != nil {
+		return uuid.UUID{}, err
+	}
+	if id, _, err = readDatabaseID(c); err != nil {
+		return uuid.UUID{}, err
+	}
+	return id, c.exec("commit")
+}
+
+// inspect checks the tables of a file that is open for reading only, and gives
+// its id, or one derived from its path if it has none.
+func inspect(c *conn, path string) (uuid.UUID, error) {
+	version, _, err := c.queryInt(selectSchemaVersion)
+	switch {
+	case isNoTable(err):
+		return uuid.UUID{}, fmt.Errorf("%w: it is no Deno KV database; open it once without --read-only to make it one", ErrSchema)
+	case err != nil:
+		return uuid.UUID{}, err
+	case version > schemaVersion:
+		return uuid.UUID{}, errSchemaTooNew(version)
+	case version < schemaVersion:
+		return uuid.UUID{}, fmt.Errorf("%w: they have version %d; open the file once without --read-only to bring them to version %d",
+			ErrSchema, version, schemaVersion)
+	}
+	id, found, err := readDatabaseID(c)
+	if err != nil && !isNoTable(err) {
+		return uuid.UUID{}, err
+	}
+	if !found {
+		return uuid.NewSHA1(uuid.NameSpaceURL, []byte("file://"+path)), nil
+	}
+	return id, nil
+}
+
+func readDatabaseID(c *conn) (id uuid.UUID, found bool, err error) {
+	var text string
+	err = c.query(selectDatabaseID, nil, func(columns []driver.Value) bool {
+		text, found = columns[0].(string)
+		return false
+	})
+	if err != nil || !found {
+		return uuid.UUID{}, false, err
+	}
+	if id, err = uuid.Parse(text); err != nil {
+		return uuid.UUID{}, false, fmt.Errorf("%w: the database id in kvconnect_database is no UUID: %w", ErrSchema, err)
+	}
+	return id, true, nil
+}
+
+func errSchemaTooNew(version int64) error {
+	return fmt.Errorf("%w: they have version %d, this server knows versions up to %d; use a newer kvconnect",
+		ErrSchema, version, schemaVersion)
+}
