@@ -1,0 +1,76 @@
+package kvconnect_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/kvconnect/kvconnect/kvconnect"
+	"github.com/kvconnect/kvconnect/protocol"
+)
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	s := start(t, asIs)
+	for _, path := range []string{"/healthz", "/readyz"} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			if reply := s.do(t, method, path, nil, nil); reply.status != http.StatusOK {
+				t.Errorf("%s %s: status %d: %s", method, path, reply.status, reply.body)
+			}
+		}
+	}
+}
+
+// slowBackend holds writes until it is told to go on.
+type slowBackend struct {
+	kvconnect.Backend
+	begun, goOn chan struct{}
+}
+
+func (b slowBackend) AtomicWrite(ctx context.Context, write protocol.AtomicWrite) (protocol.AtomicWriteOutput, error) {
+	b.begun <- struct{}{}
+	<-b.goOn
+	return b.Backend.AtomicWrite(ctx, write)
+}
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	slow := slowBackend{begun: make(chan struct{}), goOn: make(chan struct{})}
+	s := start(t, func(o *kvconnect.Options) {
+		slow.Backend = o.Backend
+		o.Backend = slow
+	})
+	header := s.dataPathHeader(t)
+	stream := s.openWatch(t, []byte{1})
+	nextFrame(t, stream)
+	written := make(chan response, 1)
+	go func() { written <- s.call(t, "atomic_write", nil) }()
+	<-slow.begun
+
+	s.server.Drain()
+	s.server.Drain() // a second time does no harm
+	if _, err := io.ReadAll(stream); err != nil {
+		t.Errorf("the watch did not end in order: %v", err)
+	}
+	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
+		if reply := s.do(t, http.MethodGet, path, nil, nil); reply.status != want {
+			t.Errorf("%s: status %d: %s", path, reply.status, reply.body)
+		}
+	}
+	reply := s.do(t, http.MethodPost, "/v2/snapshot_read", header, nil)
+	if reply.status != http.StatusServiceUnavailable || !strings.Contains(reply.body, "the server is shutting down") {
+		t.Errorf("a new request: status %d: %s", reply.status, reply.body)
+	}
+	shutdown := make(chan error, 1)
+	go func() { shutdown <- s.http.Shutdown(context.WithoutCancel(t.Context())) }()
+	close(slow.goOn)
+	if reply := <-written; reply.status != http.StatusOK {
+		t.Errorf("the request under way: status %d: %s", reply.status, reply.body)
+	}
+	if err := <-shutdown; err != nil && !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("shutdown: %v", err)
+	}
+}
