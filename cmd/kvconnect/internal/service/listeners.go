@@ -1,0 +1,75 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"syscall"
+)
+
+// DefaultAdminAddr is the address for operators. A second server on the machine
+// does without one, so that it need not know of the first.
+const DefaultAdminAddr = "127.0.0.1:4513"
+
+type listeners struct {
+	main  net.Listener
+	admin net.Listener // nil for none
+}
+
+func listen(ctx context.Context, options Options) (*listeners, error) {
+	var config net.ListenConfig
+	main, err := config.Listen(ctx, "tcp", options.Addr)
+	if err != nil {
+		return nil, listenError(err, "--addr")
+	}
+	l := &listeners{main: main}
+	if options.AdminAddr == "" {
+		return l, nil
+	}
+	l.admin, err = config.Listen(ctx, "tcp", options.AdminAddr)
+	switch {
+	case err == nil:
+	case errors.Is(err, syscall.EADDRINUSE) && !options.AdminAddrChosen:
+		options.Logger.Warn("no admin listener, its default address is in use", "addr", options.AdminAddr)
+	default:
+		return nil, errors.Join(listenError(err, "--admin-addr"), l.close())
+	}
+	return l, nil
+}
+
+func listenError(err error, flag string) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: stop the program that uses it, or choose another address with %s", err, flag)
+	}
+	return fmt.Errorf("%w: choose another address with %s", err, flag)
+}
+
+func (l *listeners) adminAddr() string {
+	if l.admin == nil {
+		return ""
+	}
+	return l.admin.Addr().String()
+}
+
+func (l *listeners) close() error {
+	err := l.main.Close()
+	if l.admin != nil {
+		err = errors.Join(err, l.admin.Close())
+	}
+	return err
+}
+
+// clientURL gives the URL to show to the user. A server that listens everywhere
+// is reached, from this machine, as localhost.
+func clientURL(public *url.URL, addr net.Addr) string {
+	if public != nil {
+		return public.String()
+	}
+	tcp, ok := addr.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("http://localhost:%d", tcp.Port)
+	}
+	return "http://" + addr.String()
+}

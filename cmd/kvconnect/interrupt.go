@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// exitInterrupted is what shells report of a program that SIGINT ended.
+const exitInterrupted = 128 + int(syscall.SIGINT)
+
+// interruptible gives a context that the first SIGINT or SIGTERM ends. The second
+// one ends the process at once. stop gives the signals back.
+func interruptible(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		for range signals {
+			if ctx.Err() != nil {
+				os.Exit(exitInterrupted)
+			}
+			cancel()
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		<-finished
+		cancel()
+	}
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	envSQLitePath      = "DENO_KV_SQLITE_PATH"
+	envAccessToken     = "DENO_KV_ACCESS_TOKEN"      //nolint:gosec // the name of a variable
+	envAccessTokenFile = "DENO_KV_ACCESS_TOKEN_FILE" //nolint:gosec // the name of a variable
+
+	defaultSQLitePath = "kvconnect.sqlite"
+)
+
+// rootOptions holds the flags that stand before and after a subcommand, as
+// denokv has them.
+type rootOptions struct {
+	sqlitePath string
+}
+
+func newRootCommand() *cobra.Command {
+	var options rootOptions
+	root := &cobra.Command{
+		Use:           "kvconnect",
+		Short:         "A self-hosted server for Deno KV",
+		Long:          "kvconnect serves a Deno KV database from an SQLite file:\n\n  const kv = await Deno.openKv(\"http://localhost:4512\");",
+		Example:       "  kvconnect serve\n  kvconnect serve --sqlite-path /var/lib/kv/app.sqlite --addr 127.0.0.1:4512",
+		Version:       version(),
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().StringVar(&options.sqlitePath, "sqlite-path", fromEnv(envSQLitePath, defaultSQLitePath),
+		"the SQLite `file` that holds the database; made if it is not there (env "+envSQLitePath+")")
+	root.AddCommand(newServeCommand(&options))
+	return root
+}
+
+// fromEnv gives the value of a variable. One that is set but empty counts as not
+// set, because that is how compose files pass on what the host does not have.
+func fromEnv(name, fallback string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return fallback
+}
