@@ -42,7 +42,7 @@ var concurrencyCases = []testCase{
 		p.together(workers, func(worker int) error {
 			output, err := p.db.atomicWrite(p.ctx, protocol.AtomicWrite{
 				Checks:    []protocol.Check{{Key: key}},
-				Mutations: []protocol.Mutation{set(key, protocol.U64Value(uint64(worker)))}, //nolint:gosec // below workers
+				Mutations: []protocol.Mutation{set(key, protocol.U64Value(uint64(worker)))},
 			})
 			won[worker] = output.Status == protocol.AtomicWriteCommitted
 			return err
@@ -51,7 +51,7 @@ var concurrencyCases = []testCase{
 		for worker, wins := range won {
 			if wins {
 				winners++
-				p.equal("value", p.get(key).Value, protocol.U64Value(uint64(worker))) //nolint:gosec // below workers
+				p.equal("value", p.get(key).Value, protocol.U64Value(uint64(worker)))
 			}
 		}
 		p.equal("winners", winners, 1)

@@ -29,11 +29,16 @@ var httpClients = map[string]func() *http.Client{
 
 // metadata is the reply of a metadata exchange.
 type metadata struct {
-	Version    int
-	DatabaseID string
-	Endpoints  []struct{ URL, Consistency string }
-	Token      string
-	ExpiresAt  string
+	Version    int        `json:"version"`
+	DatabaseID string     `json:"databaseId"`
+	Endpoints  []endpoint `json:"endpoints"`
+	Token      string     `json:"token"`
+	ExpiresAt  string     `json:"expiresAt"`
+}
+
+type endpoint struct {
+	URL         string `json:"url"`
+	Consistency string `json:"consistency"`
 }
 
 // httpDatabase speaks KV Connect, version 3.
@@ -61,15 +66,15 @@ func openHTTP(ctx context.Context, client *http.Client, url, token string) (*htt
 		return nil, errors.New("the metadata names no endpoint")
 	}
 	// denokv names a relative URL, as version 2 allows.
-	base, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
+	base, err := http.NewRequestWithContext(ctx, http.MethodPost, url, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
-	endpoint, err := base.URL.Parse(d.metadata.Endpoints[0].URL)
+	absolute, err := base.URL.Parse(d.metadata.Endpoints[0].URL)
 	if err != nil {
 		return nil, err
 	}
-	d.metadata.Endpoints[0].URL = endpoint.String()
+	d.metadata.Endpoints[0].URL = absolute.String()
 	return d, nil
 }
 
@@ -223,7 +228,7 @@ func (d *httpDatabase) watch(ctx context.Context, keys [][]byte) (<-chan protoco
 		return nil, err
 	}
 	request.Header = d.header()
-	response, err := d.client.Do(request)
+	response, err := d.client.Do(request) //nolint:bodyclose // closed where the stream ends
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func (p *probe) watch(keys ...[]byte) (states <-chan protocol.WatchOutput, stop 
 	}
 	return states, func() {
 		cancel()
-		for range states { //nolint:revive // until the other side has ended
+		for range states { // until the other side has ended
 		}
 	}
 }
@@ -111,7 +111,7 @@ var watchCases = []testCase{
 			keys := make([][]byte, protocol.MaxWatchedKeys)
 			want := make([]*protocol.Entry, len(keys))
 			for i := range keys {
-				keys[i] = p.key("log", protocol.VersionstampOf(int64(next)+int64(i)).String()) //nolint:gosec // far below 2^63
+				keys[i] = p.key("log", protocol.VersionstampOf(int64(next)+int64(i)).String())
 			}
 			states, stop := p.watch(keys...)
 			p.await(states, want...)

@@ -116,6 +116,7 @@ func checkOperand(mutation Mutation, m *datapath.Mutation) error {
 		if !isU64 {
 			return &MutationTypeError{Text: fmt.Sprintf("Failed to perform '%s' mutation on a non-U64 operand", mutation.Type)}
 		}
+	default:
 	}
 	return nil
 }

@@ -12,11 +12,11 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-func marshal(t testing.TB, message proto.Message) []byte {
-	t.Helper()
+func marshal(tb testing.TB, message proto.Message) []byte {
+	tb.Helper()
 	body, err := proto.Marshal(message)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return body
 }

@@ -72,7 +72,10 @@ func TestKeysAreEncodedAsByDeno(t *testing.T) {
 		t.Fatal(err)
 	}
 	var vectors struct {
-		Keys []struct{ JS, Hex string }
+		Keys []struct {
+			JS  string `json:"js"`
+			Hex string `json:"hex"`
+		} `json:"keys"`
 	}
 	if err := json.Unmarshal(data, &vectors); err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ func (tx *groupTx) failedChecks(checks []protocol.Check) (failed []uint32, err e
 			actual = protocol.VersionstampOf(version)
 		}
 		if actual != check.Versionstamp {
-			failed = append(failed, uint32(i)) //nolint:gosec // at most protocol.MaxChecks
+			failed = append(failed, uint32(i))
 		}
 	}
 	return failed, nil

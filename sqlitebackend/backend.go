@@ -160,8 +160,8 @@ func resolve(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if real, err := filepath.EvalSymlinks(absolute); err == nil {
-		absolute = real
+	if target, err := filepath.EvalSymlinks(absolute); err == nil {
+		absolute = target
 	}
 	if info, err := os.Stat(absolute); err == nil && info.IsDir() {
 		return "", errors.New("it is a folder: name a file in it")

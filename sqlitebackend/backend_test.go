@@ -37,8 +37,8 @@ func set(key, value string) protocol.Mutation {
 	return protocol.Mutation{Type: protocol.MutationSet, Key: []byte(key), Value: bytesValue(value)}
 }
 
-func setUntil(key, value string, expireAtMs int64) protocol.Mutation {
-	m := set(key, value)
+func setUntil(key string, expireAtMs int64) protocol.Mutation {
+	m := set(key, "1")
 	m.ExpireAtMs = expireAtMs
 	return m
 }

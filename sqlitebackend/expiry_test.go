@@ -42,7 +42,7 @@ func TestExpiryIsExactToTheMillisecond(t *testing.T) {
 	t.Parallel()
 	clock := newFakeClock()
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
-	commit(t, backend, setUntil("a", "1", clock.inMs(time.Second)))
+	commit(t, backend, setUntil("a", clock.inMs(time.Second)))
 	watcher := watch(t, backend, "a")
 	awaitState(t, watcher, true)
 
@@ -98,7 +98,7 @@ func TestClockThatGoesBackRevivesNothing(t *testing.T) {
 	release()
 	at := clock.inMs(-time.Second)
 	clock.move(-2 * time.Second)
-	commit(t, backend, setUntil("a", "1", at))
+	commit(t, backend, setUntil("a", at))
 	wantAbsent(t, backend, "a")
 }
 
@@ -106,8 +106,8 @@ func TestEarlierExpiryOvertakesALaterOne(t *testing.T) {
 	t.Parallel()
 	clock := newFakeClock()
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
-	commit(t, backend, setUntil("late", "1", clock.inMs(50*time.Second)))
-	commit(t, backend, setUntil("early", "1", clock.inMs(5*time.Second)))
+	commit(t, backend, setUntil("late", clock.inMs(50*time.Second)))
+	commit(t, backend, setUntil("early", clock.inMs(5*time.Second)))
 	early, late := watch(t, backend, "early"), watch(t, backend, "late")
 	awaitState(t, early, true)
 	awaitState(t, late, true)
@@ -123,7 +123,7 @@ func TestExpiryInAFileOpenForReadingOnly(t *testing.T) {
 	clock := newFakeClock()
 	path := filepath.Join(t.TempDir(), "kv.sqlite")
 	writing := open(t, sqlitebackend.Options{Path: path, Clock: clock})
-	commit(t, writing, setUntil("a", "1", clock.inMs(time.Second)))
+	commit(t, writing, setUntil("a", clock.inMs(time.Second)))
 	if err := writing.Close(); err != nil {
 		t.Fatal(err)
 	}

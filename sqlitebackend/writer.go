@@ -163,7 +163,8 @@ func (w *writer) commit(group []*task) {
 	tx, err := beginGroup(w.conn, w.clock.nowMs())
 	if err == nil {
 		for _, t := range claimed {
-			if t.err = tx.runTask(t.run); tx.broken != nil {
+			t.err = tx.runTask(t.run)
+			if tx.broken != nil {
 				break
 			}
 		}

@@ -9,8 +9,9 @@ import (
 
 func main() {
 	ctx, stop := interruptible(context.Background())
-	defer stop()
-	if err := newRootCommand().ExecuteContext(ctx); err != nil {
+	err := newRootCommand().ExecuteContext(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "kvconnect: %v\n", err)
 		os.Exit(1)
 	}

@@ -31,6 +31,7 @@ func newRootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	root.PersistentFlags().StringVar(&options.sqlitePath, "sqlite-path", fromEnv(envSQLitePath, defaultSQLitePath),
 		"the SQLite `file` that holds the database; made if it is not there (env "+envSQLitePath+")")

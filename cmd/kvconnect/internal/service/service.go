@@ -101,9 +101,10 @@ func Run(ctx context.Context, options Options) (err error) {
 
 // serve answers requests until ctx ends or a listener fails, then drains.
 func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, logger *slog.Logger) error {
-	servers := []*http.Server{kvconnect.NewHTTPServer(server, logger)}
+	clients := kvconnect.NewHTTPServer(server, logger)
+	servers := []*http.Server{clients}
 	failed := make(chan error, 2)
-	go func() { failed <- servers[0].Serve(listeners.main) }()
+	go func() { failed <- clients.Serve(listeners.main) }()
 	if listeners.admin != nil {
 		admin := kvconnect.NewHTTPServer(server.HealthHandler(), logger)
 		servers = append(servers, admin)

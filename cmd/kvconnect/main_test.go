@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"kvconnect": main})
+}
+
+// TestScripts runs the program as a user would, by the scripts in
+// testdata/script. $ADDR and $ADMIN are addresses that are free.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"ADDR", "ADMIN"} {
+				addr, err := freeAddr()
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, addr)
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ready":   scriptReady,
+			"request": scriptRequest,
+			"mode":    scriptMode,
+			"hang":    scriptHang,
+			"refuses": scriptRefuses,
+			"term":    scriptTerm,
+		},
+	})
+}
+
+func freeAddr() (string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+const scriptPatience = 20 * time.Second
+
+// poll calls f every few milliseconds until it gives true.
+func poll(ts *testscript.TestScript, what string, f func() bool) {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(scriptPatience); time.Now().Before(deadline); <-ticker.C {
+		if f() {
+			return
+		}
+	}
+	ts.Fatalf("waited in vain: %s", what)
+}
+
+// scriptReady waits until the server at an address is ready: ready ADDR.
+func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
+	poll(ts, "the server is not ready", func() bool {
+		reply, err := http.Get("http://" + args[0] + "/readyz") //nolint:noctx // gives up with the script
+		if err != nil {
+			return false
+		}
+		_ = reply.Body.Close()
+		return reply.StatusCode == http.StatusOK
+	})
+}
+
+// scriptRequest sends a request and checks the status of the reply:
+// request METHOD URL TOKEN STATUS.
+func scriptRequest(ts *testscript.TestScript, _ bool, args []string) {
+	request, err := http.NewRequestWithContext(context.Background(), args[0], args[1], http.NoBody)
+	ts.Check(err)
+	request.Header.Set("Authorization", "Bearer "+args[2])
+	reply, err := http.DefaultClient.Do(request)
+	ts.Check(err)
+	ts.Check(reply.Body.Close())
+	if got := strconv.Itoa(reply.StatusCode); got != args[3] {
+		ts.Fatalf("status %s, want %s", got, args[3])
+	}
+}
+
+// scriptMode checks the permissions of a file: mode FILE 0600.
+func scriptMode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[1] {
+		ts.Fatalf("mode %s, want %s", got, args[1])
+	}
+}
+
+// scriptHang sends the server at an address half of a request and keeps the
+// connection open until the script ends: hang ADDR.
+func scriptHang(ts *testscript.TestScript, _ bool, args []string) {
+	conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", args[0])
+	ts.Check(err)
+	ts.Defer(func() { _ = conn.Close() })
+	_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: %s\r\nExpect: 100-continue\r\nAuthorization: Bearer %s\r\nContent-Length: 10\r\n\r\n",
+		args[0], ts.Getenv("DENO_KV_ACCESS_TOKEN"))
+	ts.Check(err)
+	// The server asks for the body once the handler reads it.
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	ts.Check(err)
+	if !strings.Contains(line, "100 Continue") {
+		ts.Fatalf("the server answered %q", line)
+	}
+}
+
+// scriptTerm sends SIGTERM to what runs in the background: term.
+func scriptTerm(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, command := range ts.BackgroundCmds() {
+		ts.Check(command.Process.Signal(syscall.SIGTERM))
+	}
+}
+
+// scriptRefuses waits until nothing listens at an address any more: refuses ADDR.
+func scriptRefuses(ts *testscript.TestScript, _ bool, args []string) {
+	poll(ts, "the server still listens", func() bool {
+		conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", args[0])
+		if err == nil {
+			_ = conn.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
+}
