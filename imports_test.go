@@ -1,0 +1,61 @@
+// Package repository_test holds what must be true of the repository as a whole.
+package repository_test
+
+import (
+	"bytes"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/kvconnect/kvconnect/"
+
+// allowedImports says which packages of ours a package may depend on, through
+// others too. A package that is not here may not exist: a new one needs a
+// capability that none of these can hold.
+var allowedImports = map[string][]string{
+	"protocol":          {"protocol/datapath"},
+	"protocol/datapath": {},
+	"kvconnect":         {"protocol", "protocol/datapath"},
+	"sqlitebackend":     {"protocol", "protocol/datapath"},
+	"auth":              {"protocol", "protocol/datapath"},
+	"conformance":       {"kvconnect", "protocol", "protocol/datapath"},
+	"cmd/kvconnect": {
+		"auth", "kvconnect", "protocol", "protocol/datapath", "sqlitebackend", "cmd/kvconnect/internal/service",
+	},
+	"cmd/kvconnect/internal/service": {"auth", "kvconnect", "protocol", "protocol/datapath", "sqlitebackend"},
+}
+
+func TestImportRules(t *testing.T) {
+	t.Parallel()
+	for _, name := range goList(t, "{{.ImportPath}}", "./...") {
+		if name+"/" == module {
+			continue // this package, which is its tests alone
+		}
+		name = strings.TrimPrefix(name, module)
+		allowed, known := allowedImports[name]
+		if !known {
+			t.Errorf("package %s has no rule", name)
+			continue
+		}
+		for _, dependency := range goList(t, "{{.ImportPath}}", "-deps", module+name) {
+			ours, isOurs := strings.CutPrefix(dependency, module)
+			if isOurs && ours != name && !slices.Contains(allowed, ours) {
+				t.Errorf("package %s may not depend on %s", name, ours)
+			}
+		}
+	}
+}
+
+func goList(t *testing.T, format string, args ...string) []string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", append([]string{"list", "-f", format}, args...)...)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	return strings.Fields(string(output))
+}
