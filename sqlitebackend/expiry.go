@@ -49,16 +49,19 @@ type expiryLoop struct {
 	done   chan struct{}
 }
 
-// startExpiryLoop starts a loop that sleeps until the first call of wakeAt.
-func startExpiryLoop(clock Clock, expire func(context.Context) (int64, error), logger *slog.Logger) *expiryLoop {
-	ctx, cancel := context.WithCancel(context.Background())
-	l := &expiryLoop{
+func newExpiryLoop(clock Clock, expire func(context.Context) (int64, error), logger *slog.Logger) *expiryLoop {
+	return &expiryLoop{
 		clock: clock, logger: logger, expire: expire,
 		wantsAtMs: -1, asked: make(chan struct{}, 1),
-		cancel: cancel, done: make(chan struct{}),
+		done: make(chan struct{}),
 	}
+}
+
+// start lets the loop run; close must be called in the end.
+func (l *expiryLoop) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
 	go l.loop(ctx)
-	return l
 }
 
 // wakeAt makes the loop run at the given time or earlier.

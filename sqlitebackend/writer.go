@@ -3,7 +3,6 @@ package sqlitebackend
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -26,7 +25,6 @@ type writer struct {
 	clock  *expiryClock
 	hub    *hub
 	expiry *expiryLoop
-	logger *slog.Logger
 
 	queue   chan *task
 	closing chan struct{}
@@ -43,9 +41,9 @@ type task struct {
 	err     error
 }
 
-func startWriter(c *conn, clock *expiryClock, h *hub, expiry *expiryLoop, logger *slog.Logger) *writer {
+func startWriter(c *conn, clock *expiryClock, h *hub, expiry *expiryLoop) *writer {
 	w := &writer{
-		conn: c, clock: clock, hub: h, expiry: expiry, logger: logger,
+		conn: c, clock: clock, hub: h, expiry: expiry,
 		queue:   make(chan *task, queuedTasks),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
@@ -171,8 +169,7 @@ func (w *writer) commit(group []*task) {
 		err = tx.commit()
 	}
 	if err != nil {
-		err = unavailable("write", err)
-		w.logger.Error("commit failed", "error", err, "tasks", len(claimed))
+		err = unavailable("commit", err)
 	} else {
 		w.hub.notify(tx.changedKeys)
 		if tx.earliestExpiryMs > 0 {

@@ -1,0 +1,169 @@
+package sqlitebackend
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/google/uuid"
+	"github.com/mattn/go-sqlite3"
+)
+
+const (
+	minReadConns = 4
+
+	// busyTimeout is how long SQLite waits for a lock of another process.
+	busyTimeout = "busy_timeout = 5000"
+)
+
+// Open opens the database at options.Path. It fails with ErrSchema if the tables
+// in the file cannot be used, and leaves such a file as it was.
+func Open(options Options) (*Backend, error) {
+	backend, err := open(options)
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", options.Path, hint(err))
+	}
+	return backend, nil
+}
+
+func open(options Options) (_ *Backend, err error) {
+	path, err := resolve(options.Path)
+	if err != nil {
+		return nil, err
+	}
+	options = options.withDefaults()
+	b := &Backend{path: path, clock: &expiryClock{clock: options.Clock}, hub: newHub()}
+	b.announcedMs = b.clock.nowMs()
+	var writeConn *conn
+	defer func() {
+		if err != nil && b.reads != nil {
+			err = errors.Join(err, b.reads.close())
+		}
+		if err != nil && writeConn != nil {
+			err = errors.Join(err, writeConn.close())
+		}
+	}()
+
+	// The connection that writes comes first: it makes the file and its tables.
+	if !options.ReadOnly {
+		if writeConn, b.id, err = openWriteConn(path); err != nil {
+			return nil, err
+		}
+	}
+	if b.reads, err = openReadPool(path, options.ReadConns, b.clock); err != nil {
+		return nil, err
+	}
+	var firstExpiryMs int64
+	var expires bool
+	err = b.reads.use(context.Background(), func(c *conn) (err error) {
+		if options.ReadOnly {
+			if b.id, err = inspect(c, path); err != nil {
+				return err
+			}
+		}
+		firstExpiryMs, expires, err = c.queryInt(selectEarliestExpiry)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if options.ReadOnly {
+		b.expiry = newExpiryLoop(options.Clock, b.announceExpired, options.Logger)
+	} else {
+		b.expiry = newExpiryLoop(options.Clock, b.sweepExpired, options.Logger)
+		b.writer = startWriter(writeConn, b.clock, b.hub, b.expiry)
+	}
+	b.expiry.start()
+	if expires {
+		b.expiry.wakeAt(firstExpiryMs)
+	}
+	return b, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Clock == nil {
+		o.Clock = systemClock{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.ReadConns <= 0 {
+		o.ReadConns = max(minReadConns, runtime.GOMAXPROCS(0))
+	}
+	return o
+}
+
+func openWriteConn(path string) (*conn, uuid.UUID, error) {
+	c, err := openConn(path, "rwc",
+		busyTimeout,
+		// The driver is built with synchronous=NORMAL for WAL, which may lose
+		// acknowledged writes when the power fails.
+		"synchronous = full",
+		"cache_size = -65536",
+	)
+	if err != nil {
+		return nil, uuid.UUID{}, err
+	}
+	// The tables come before the journal mode, so that a file that cannot be
+	// used stays as it was.
+	id, err := migrate(c)
+	if err == nil {
+		err = useWAL(c)
+	}
+	if err != nil {
+		return nil, uuid.UUID{}, errors.Join(err, c.close())
+	}
+	return c, id, nil
+}
+
+func useWAL(c *conn) error {
+	var mode string
+	err := c.query("pragma journal_mode = wal", nil, func(columns []driver.Value) bool {
+		mode, _ = columns[0].(string)
+		return false
+	})
+	if err == nil && mode != "wal" {
+		err = fmt.Errorf("the file cannot be put in WAL mode but stays in mode %q: use a local file system", mode)
+	}
+	return err
+}
+
+// resolve makes the path absolute, and follows links where the file exists, so
+// that one file has one name.
+func resolve(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("no path given")
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if target, err := filepath.EvalSymlinks(absolute); err == nil {
+		absolute = target
+	}
+	if info, err := os.Stat(absolute); err == nil && info.IsDir() {
+		return "", errors.New("it is a folder: name a file in it")
+	}
+	return absolute, nil
+}
+
+// hint adds what to do about the errors of SQLite that an operator meets.
+func hint(err error) error {
+	switch {
+	case isSQLiteError(err, sqlite3.ErrNotADB):
+		return fmt.Errorf("%w: the file is not an SQLite database; name another one", err)
+	case isSQLiteError(err, sqlite3.ErrCantOpen):
+		return fmt.Errorf("%w: check that the folder exists and that this user may read and write in it", err)
+	case isSQLiteError(err, sqlite3.ErrReadonly):
+		return fmt.Errorf("%w: give this user permission to write, or use --read-only", err)
+	case isSQLiteError(err, sqlite3.ErrBusy):
+		return fmt.Errorf("%w: another process holds the file; stop it", err)
+	default:
+		return err
+	}
+}
