@@ -1,0 +1,251 @@
+package conformance
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// clientPatience bounds one run of a real client; the longest takes a fraction.
+const clientPatience = 5 * time.Minute
+
+// installClients fetches real Deno and @deno/kv, in the versions of the lockfile,
+// unless they are there.
+var installClients = sync.OnceValue(func() error {
+	lock, err := os.ReadFile(filepath.Join("clients", "package-lock.json"))
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(lock)
+	want := hex.EncodeToString(sum[:])
+	stamp := filepath.Join("clients", "node_modules", ".installed")
+	if got, err := os.ReadFile(stamp); err == nil && string(got) == want {
+		return nil
+	}
+	command := exec.CommandContext(context.Background(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	command.Dir = "clients"
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("npm ci: %w\n%s", err, output)
+	}
+	return os.WriteFile(stamp, []byte(want), 0o600)
+})
+
+// needClients skips a test that needs real clients in a short run.
+func needClients(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs real Deno and Node")
+	}
+	if err := installClients(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// target is the server that a client is to use.
+type target struct {
+	url              string
+	knownDifferences string // a file in clients, if any
+}
+
+func (p *process) target() target { return target{url: p.url} }
+
+// clientCommand runs a program of the folder clients, whose path must be absolute
+// if it is not found by PATH.
+func clientCommand(ctx context.Context, server target, name string, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, name, args...)
+	command.Dir = "clients"
+	command.WaitDelay = time.Second
+	command.Env = append(os.Environ(),
+		"KV_URL="+server.url, "DENO_KV_ACCESS_TOKEN="+processToken, "KV_KNOWN_DIFFERENCES="+server.knownDifferences,
+		"NO_COLOR=1", "DENO_NO_UPDATE_CHECK=1")
+	return command
+}
+
+// denoPath gives the binary itself. The command in .bin is a script that starts
+// it and leaves it behind when it is killed.
+func denoPath(t *testing.T) string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join("clients", "node_modules", "@deno", "*", "deno"))
+	if err != nil || len(paths) != 1 {
+		t.Fatalf("real Deno is not installed in one place: %v, %v", paths, err)
+	}
+	path, err := filepath.Abs(paths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// runClient runs a program to its end, which must be a success, and gives what it
+// printed on its standard output.
+func runClient(t *testing.T, server target, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), clientPatience)
+	defer cancel()
+	command := clientCommand(ctx, server, name, args...)
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
+	if err := command.Run(); err != nil {
+		t.Fatalf("%s %s: %v\n%s\n%s", filepath.Base(name), strings.Join(args, " "), err, &stdout, &stderr)
+	}
+	return stdout.String()
+}
+
+// suites are the commands that run the whole suite in each runtime.
+func suites(t *testing.T) map[string][]string {
+	t.Helper()
+	return map[string][]string{
+		"Deno": {denoPath(t), "test", "--no-prompt", "--allow-net", "--allow-env", "--allow-read=.", "deno_test.ts"},
+		"Node": {"node", "--import", "tsx", "--test", "--test-reporter", "spec", "node_test.ts"},
+	}
+}
+
+func runSuites(t *testing.T, server target) {
+	t.Helper()
+	for name, command := range suites(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			output := strings.TrimSpace(runClient(t, server, command[0], command[1:]...))
+			t.Log(output[strings.LastIndex(output, "\n")+1:])
+		})
+	}
+}
+
+func TestClientSuites(t *testing.T) {
+	t.Parallel()
+	needClients(t)
+	runSuites(t, startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "").target())
+}
+
+func TestClientPrograms(t *testing.T) {
+	t.Parallel()
+	needClients(t)
+	runClient(t, target{}, denoPath(t), "check", "deno_test.ts", "restart.ts", "app.ts", "sharedfile.ts")
+}
+
+// A server is stopped, or dies, and comes back under programs that use it.
+func TestClientsLiveThroughARestart(t *testing.T) {
+	t.Parallel()
+	needClients(t)
+	runtimes := map[string][]string{
+		"Deno": {denoPath(t), "run", "-A"},
+		"Node": {"node", "--import", "tsx"},
+	}
+	for name, c := range map[string]struct {
+		args []string
+		end  func(*process, *testing.T)
+	}{
+		"quiet, stopped": {[]string{"restart.ts", "quiet"}, (*process).stop},
+		"busy, stopped":  {[]string{"restart.ts", "busy"}, (*process).stop},
+		"quiet, killed":  {[]string{"restart.ts", "quiet"}, (*process).kill},
+		"busy, killed":   {[]string{"restart.ts", "busy"}, (*process).kill},
+	} {
+		for runtime, run := range runtimes {
+			t.Run(runtime+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				args := slices.Concat(run[1:], c.args)
+				if runtime == "Deno" && name == "busy, stopped" {
+					args = append(args, "exact") // what a drained server promises
+				}
+				restartUnder(t, c.end, run[0], args...)
+			})
+		}
+	}
+}
+
+// restartUnder runs a program that speaks the protocol at the top of restart.ts.
+func restartUnder(t *testing.T, end func(*process, *testing.T), name string, args ...string) {
+	t.Helper()
+	server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "")
+	ctx, cancel := context.WithTimeout(t.Context(), clientPatience)
+	defer cancel()
+	command := clientCommand(ctx, server.target(), name, args...)
+	stdin, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var last string
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if last = lines.Text(); last != "@restart" {
+			continue
+		}
+		end(server, t)
+		server = server.restart(t)
+		if _, err := fmt.Fprintln(stdin, "restarted"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := command.Wait(); err != nil || last != "ok" {
+		t.Fatalf("the program ended with %v, its last line is %q\n%s", err, last, &stderr)
+	}
+}
+
+// A small application, run twice with a restart of the server in between.
+func TestApplication(t *testing.T) {
+	t.Parallel()
+	needClients(t)
+	server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "")
+	for _, run := range []string{"first", "second"} {
+		want, err := os.ReadFile(filepath.Join("clients", "transcripts", "app_"+run+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := runClient(t, server.target(), denoPath(t), "run", "-A", "app.ts", run); got != string(want) {
+			t.Errorf("the %s run printed\n%s\nwant\n%s", run, got, want)
+		}
+		server.stop(t)
+		server = server.restart(t)
+	}
+}
+
+// A file that Deno made is served, changed, and opened by Deno again; and the
+// other way round.
+func TestFileSharedWithDeno(t *testing.T) {
+	t.Parallel()
+	needClients(t)
+	program := func(t *testing.T, args ...string) {
+		t.Helper()
+		runClient(t, target{}, denoPath(t), append([]string{"run", "-A", "sharedfile.ts"}, args...)...)
+	}
+	t.Run("made by Deno", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "kv.sqlite")
+		program(t, "write", path)
+		server := startProcess(t, path, "")
+		program(t, "check-remote", server.url)
+		program(t, "touch", server.url)
+		server.stop(t)
+		program(t, "check", path)
+		server = server.restart(t)
+		server.stop(t)
+	})
+	t.Run("made here", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "kv.sqlite")
+		server := startProcess(t, path, "")
+		program(t, "write", server.url)
+		program(t, "touch", server.url)
+		server.stop(t)
+		program(t, "check", path)
+	})
+}

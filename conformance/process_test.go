@@ -1,0 +1,165 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	processToken    = "access-token-of-the-tests"
+	processPatience = 20 * time.Second
+)
+
+// buildServer builds the program once for all tests.
+var buildServer = sync.OnceValues(func() (path string, err error) {
+	folder, err := os.MkdirTemp("", "kvconnect-conformance-")
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(folder, "kvconnect")
+	output, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, "../cmd/kvconnect").CombinedOutput()
+	if err != nil {
+		return "", errors.New(string(output))
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := buildServer(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// process is a server that runs in a process of its own.
+type process struct {
+	url    string
+	path   string
+	addr   string
+	cmd    *exec.Cmd
+	exited chan struct{} // closed once cmd has ended
+	stderr *logBuffer
+}
+
+// startProcess serves the database at path, on addr, or on a free port if that
+// is empty. The process ends with the test at the latest.
+func startProcess(t *testing.T, path, addr string) *process {
+	t.Helper()
+	binary, err := buildServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if addr == "" {
+		addr = freeAddr(t)
+	}
+	p := &process{url: "http://" + addr, path: path, addr: addr, exited: make(chan struct{}), stderr: &logBuffer{}}
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve", "--sqlite-path", path, "--addr", addr, "--admin-addr", "")
+	p.cmd.Env = append(os.Environ(), "DENO_KV_ACCESS_TOKEN="+processToken)
+	p.cmd.Stderr = p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.exited)
+		_ = p.cmd.Wait() // stop looks at the outcome
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+		if t.Failed() {
+			t.Logf("log of the server:\n%s", p.stderr)
+		}
+	})
+	p.awaitReady(t)
+	return p
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+func (p *process) awaitReady(t *testing.T) {
+	t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(processPatience); time.Now().Before(deadline); {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+"/readyz", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reply, err := http.DefaultClient.Do(request); err == nil {
+			_ = reply.Body.Close()
+			if reply.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-p.exited:
+			t.Fatalf("the server ended: %v\n%s", p.cmd.ProcessState, p.stderr)
+		}
+	}
+	t.Fatalf("the server does not get ready:\n%s", p.stderr)
+}
+
+// stop ends the server as a service manager does.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the server ended with %d:\n%s", code, p.stderr)
+	}
+}
+
+// kill ends the server as a crash does.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+}
+
+// restart starts a server on the same address and file.
+func (p *process) restart(t *testing.T) *process {
+	t.Helper()
+	return startProcess(t, p.path, p.addr)
+}
+
+// logBuffer is a bytes.Buffer that is safe for concurrent use.
+type logBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer // guarded by mu
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
