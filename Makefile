@@ -44,5 +44,5 @@ clean: ## Remove the tools and what the tests fetched.
 	rm -rf $(TOOLS) conformance/clients/node_modules
 
 $(GOLANGCI_LINT):
-	GOBIN=$(TOOLS) GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv $(TOOLS)/golangci-lint $@

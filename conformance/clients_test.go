@@ -128,10 +128,16 @@ func TestClientSuites(t *testing.T) {
 	runSuites(t, startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "").target())
 }
 
-func TestClientPrograms(t *testing.T) {
+func TestClientProgramsAreSound(t *testing.T) {
 	t.Parallel()
 	needClients(t)
-	runClient(t, target{}, denoPath(t), "check", "deno_test.ts", "restart.ts", "app.ts", "sharedfile.ts")
+	for _, args := range [][]string{
+		{"check", "deno_test.ts", "node_test.ts", "restart.ts", "app.ts", "sharedfile.ts"},
+		{"lint"},
+		{"fmt", "--check"},
+	} {
+		runClient(t, target{}, denoPath(t), args...)
+	}
 }
 
 // A server is stopped, or dies, and comes back under programs that use it.
