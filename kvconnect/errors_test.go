@@ -239,6 +239,51 @@ func TestFaultsOfTheServer(t *testing.T) {
 	}
 }
 
+// waitingBackend waits for the end of the request.
+type waitingBackend struct{ kvconnect.Backend }
+
+func (waitingBackend) AtomicWrite(ctx context.Context, _ protocol.AtomicWrite) (protocol.AtomicWriteOutput, error) {
+	<-ctx.Done()
+	return protocol.AtomicWriteOutput{}, ctx.Err()
+}
+
+// A client that closes its side of the connection gives the request up, but may
+// still read. It must not take an empty reply for a success.
+func TestRequestThatIsGivenUpIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(o *kvconnect.Options) { o.Backend = waitingBackend{o.Backend} })
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	header := s.dataPathHeader(t)
+	header.Set("Content-Length", "0")
+	var request bytes.Buffer
+	request.WriteString("POST /v2/atomic_write HTTP/1.1\r\nHost: x\r\n")
+	if err := header.Write(&request); err != nil {
+		t.Fatal(err)
+	}
+	request.WriteString("\r\n")
+	if _, err := conn.Write(request.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		t.Fatal("no TCP connection")
+	}
+	if err := tcp.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return // no reply at all is fine too
+	}
+	if err := reply.Body.Close(); err != nil || reply.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("status %d, %v; want 503", reply.StatusCode, err)
+	}
+}
+
 func TestReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(o *kvconnect.Options) { o.Backend = disabledBackend{o.Backend} })

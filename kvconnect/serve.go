@@ -44,7 +44,10 @@ func wrongMethod(r *http.Request, methods []string) error {
 
 func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
-		return // the client is gone
+		// The client is gone, or has only closed its side of the connection:
+		// without a reply it would get an empty one with the status 200.
+		writeText(w, http.StatusServiceUnavailable, "the request was given up before it was answered")
+		return
 	}
 	status := statusOf(err)
 	if status >= http.StatusInternalServerError {
