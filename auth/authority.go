@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -34,6 +35,7 @@ const (
 // verifies data path tokens. It is safe for concurrent use.
 type Authority struct {
 	accessToken AccessTokenHash
+	subject     string // of the data path tokens issued here
 	signingKey  ed25519.PrivateKey
 	now         func() time.Time
 	parser      *jwt.Parser
@@ -48,16 +50,25 @@ func New(accessToken AccessTokenHash, signingKey ed25519.PrivateKey, now func() 
 	}
 	return &Authority{
 		accessToken: accessToken,
+		subject:     subjectOf(accessToken),
 		signingKey:  signingKey,
 		now:         now,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}),
 			jwt.WithIssuer(issuer),
+			jwt.WithSubject(subjectOf(accessToken)),
 			jwt.WithExpirationRequired(),
 			jwt.WithTimeFunc(now),
 		),
 		verified: newTokenCache(maxCachedTokens),
 	}
+}
+
+// subjectOf binds data path tokens to the access token that they were given for:
+// with another one they are worth nothing. It tells nothing of the token.
+func subjectOf(accessToken AccessTokenHash) string {
+	fingerprint := sha256.Sum256(append([]byte("data path subject "), accessToken[:]...))
+	return hex.EncodeToString(fingerprint[:8])
 }
 
 // VerifyAccessToken fails with protocol.ErrInvalidAccessToken. It takes the same
@@ -76,6 +87,7 @@ func (a *Authority) IssueDataPathToken(databaseID uuid.UUID) (token string, expi
 	now := a.now()
 	claims := jwt.RegisteredClaims{
 		Issuer:    issuer,
+		Subject:   a.subject,
 		Audience:  jwt.ClaimStrings{databaseID.String()},
 		IssuedAt:  jwt.NewNumericDate(now),
 		ExpiresAt: jwt.NewNumericDate(now.Add(tokenLifetime)),

@@ -124,7 +124,7 @@ func TestDataPathTokensThatAreRefused(t *testing.T) {
 	header, rest, _ := strings.Cut(valid, ".")
 	claims := func(change func(*jwt.RegisteredClaims)) jwt.RegisteredClaims {
 		c := jwt.RegisteredClaims{
-			Issuer: issuer, Audience: jwt.ClaimStrings{id.String()}, ExpiresAt: jwt.NewNumericDate(clock.Now().Add(time.Hour)),
+			Issuer: issuer, Subject: a.subject, Audience: jwt.ClaimStrings{id.String()}, ExpiresAt: jwt.NewNumericDate(clock.Now().Add(time.Hour)),
 		}
 		change(&c)
 		return c
@@ -159,6 +159,8 @@ func TestDataPathTokensThatAreRefused(t *testing.T) {
 		"HMAC of public key":    sign(jwt.SigningMethodHS256, []byte(publicKey), claims(same)),
 		"other issuer":          own(func(c *jwt.RegisteredClaims) { c.Issuer = "other" }),
 		"no issuer":             own(func(c *jwt.RegisteredClaims) { c.Issuer = "" }),
+		"other access token":    own(func(c *jwt.RegisteredClaims) { c.Subject = subjectOf(AccessTokenHash{1}) }),
+		"no access token":       own(func(c *jwt.RegisteredClaims) { c.Subject = "" }),
 		"other database":        own(func(c *jwt.RegisteredClaims) { c.Audience = jwt.ClaimStrings{uuid.NewString()} }),
 		"two databases":         own(func(c *jwt.RegisteredClaims) { c.Audience = append(c.Audience, uuid.NewString()) }),
 		"no database":           own(func(c *jwt.RegisteredClaims) { c.Audience = nil }),
@@ -166,7 +168,7 @@ func TestDataPathTokensThatAreRefused(t *testing.T) {
 		"expired":               own(func(c *jwt.RegisteredClaims) { c.ExpiresAt = jwt.NewNumericDate(clock.Now().Add(-time.Second)) }),
 		"no expiry":             own(func(c *jwt.RegisteredClaims) { c.ExpiresAt = nil }),
 		"not yet valid":         own(func(c *jwt.RegisteredClaims) { c.NotBefore = jwt.NewNumericDate(clock.Now().Add(time.Hour)) }),
-		"oversized":             own(func(c *jwt.RegisteredClaims) { c.Subject = strings.Repeat("x", maxTokenBytes) }),
+		"oversized":             own(func(c *jwt.RegisteredClaims) { c.ID = strings.Repeat("x", maxTokenBytes) }),
 		"the access token":      "abcdefghijkl",
 	} {
 		// Twice: a refused token must not get into the cache.

@@ -125,5 +125,21 @@ func replaceFile(path string, data []byte) (err error) {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	return os.Rename(file.Name(), path)
+	if err := os.Rename(file.Name(), path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes a new name in a folder durable: a token that was shown must
+// not be lost with the power.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // cannot, and need not
+	}
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }

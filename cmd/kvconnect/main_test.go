@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -40,12 +41,14 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready":   scriptReady,
-			"request": scriptRequest,
-			"mode":    scriptMode,
-			"hang":    scriptHang,
-			"refuses": scriptRefuses,
-			"term":    scriptTerm,
+			"ready":    scriptReady,
+			"request":  scriptRequest,
+			"exchange": scriptExchange,
+			"read":     scriptRead,
+			"mode":     scriptMode,
+			"hang":     scriptHang,
+			"refuses":  scriptRefuses,
+			"term":     scriptTerm,
 		},
 	})
 }
@@ -95,6 +98,41 @@ func scriptRequest(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(reply.Body.Close())
 	if got := strconv.Itoa(reply.StatusCode); got != args[3] {
 		ts.Fatalf("status %s, want %s", got, args[3])
+	}
+}
+
+// scriptExchange makes a metadata exchange, for scriptRead to use:
+// exchange URL TOKEN.
+func scriptExchange(ts *testscript.TestScript, _ bool, args []string) {
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, args[0], http.NoBody)
+	ts.Check(err)
+	request.Header.Set("Authorization", "Bearer "+args[1])
+	reply, err := http.DefaultClient.Do(request)
+	ts.Check(err)
+	var metadata struct {
+		DatabaseID string `json:"databaseId"`
+		Token      string `json:"token"`
+	}
+	ts.Check(json.NewDecoder(reply.Body).Decode(&metadata))
+	ts.Check(reply.Body.Close())
+	ts.Setenv("DATABASE_ID", metadata.DatabaseID)
+	ts.Setenv("DATA_PATH_TOKEN", metadata.Token)
+}
+
+// scriptRead makes a snapshot read with the token of the last exchange, and checks
+// the status of the reply: read STATUS.
+func scriptRead(ts *testscript.TestScript, _ bool, args []string) {
+	url := "http://" + ts.Getenv("ADDR") + "/v2/snapshot_read"
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, http.NoBody)
+	ts.Check(err)
+	request.Header.Set("Authorization", "Bearer "+ts.Getenv("DATA_PATH_TOKEN"))
+	request.Header.Set("X-Denokv-Version", "3")
+	request.Header.Set("X-Denokv-Database-Id", ts.Getenv("DATABASE_ID"))
+	reply, err := http.DefaultClient.Do(request)
+	ts.Check(err)
+	ts.Check(reply.Body.Close())
+	if got := strconv.Itoa(reply.StatusCode); got != args[0] {
+		ts.Fatalf("status %s, want %s", got, args[0])
 	}
 }
 

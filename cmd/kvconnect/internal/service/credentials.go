@@ -29,8 +29,8 @@ type credentials struct {
 	newToken    string // of tokenMadeNow
 
 	unsaved bool
-	// volatile: where the folder cannot be written to, a server that only reads
-	// does without a secrets file.
+	// volatile, if set, is told that a server which only reads does without a
+	// secrets file, where it cannot have one.
 	volatile func(error)
 }
 
@@ -47,6 +47,10 @@ func loadCredentials(options Options, path string) (*credentials, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		c.secrets, c.unsaved = auth.GenerateSecrets(), true
+	case errors.Is(err, fs.ErrPermission) && c.volatile != nil:
+		// Somebody else's; it is left alone.
+		c.volatile(err)
+		c.secrets = auth.GenerateSecrets()
 	case err != nil:
 		return nil, err
 	}
@@ -58,7 +62,8 @@ func loadCredentials(options Options, path string) (*credentials, error) {
 	case c.secrets.AccessToken != nil && !options.NewAccessToken:
 		c.tokenSource = tokenMadeEarly
 	default:
-		c.tokenSource, c.unsaved = tokenMadeNow, true
+		c.tokenSource = tokenMadeNow
+		c.unsaved = c.unsaved || err == nil // but not over a file that could not be read
 		c.newToken = auth.GenerateAccessToken()
 		hash, err := auth.HashAccessToken(c.newToken)
 		if err != nil {

@@ -7,12 +7,11 @@ import (
 
 // greeting is what a user needs in order to open the database from a program.
 type greeting struct {
-	url         string
-	path        string
-	secretsPath string
-	readOnly    bool
-	token       tokenSource
-	newToken    string
+	url      string
+	path     string
+	readOnly bool
+	token    tokenSource
+	newToken string
 }
 
 // greet prints the greeting. A token that the user chose is not repeated: it is

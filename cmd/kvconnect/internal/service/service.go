@@ -54,6 +54,12 @@ const drainTimeout = 25 * time.Second
 
 // Run serves until ctx ends, then drains. It returns nil after a clean stop.
 func Run(ctx context.Context, options Options) (err error) {
+	if options.AccessToken != "" {
+		// Before a file is made in vain.
+		if _, err := auth.HashAccessToken(options.AccessToken); err != nil {
+			return err
+		}
+	}
 	backend, err := sqlitebackend.Open(sqlitebackend.Options{
 		Path: options.SQLitePath, ReadOnly: options.ReadOnly, Logger: options.Logger,
 	})
@@ -84,12 +90,11 @@ func Run(ctx context.Context, options Options) (err error) {
 		Logger:         options.Logger,
 	})
 	greet(options.Out, greeting{
-		url:         clientURL(options.PublicURL, listeners.main.Addr()),
-		path:        backend.Path(),
-		secretsPath: credentials.path,
-		readOnly:    options.ReadOnly,
-		token:       credentials.tokenSource,
-		newToken:    credentials.newToken,
+		url:      clientURL(options.PublicURL, listeners.main.Addr()),
+		path:     backend.Path(),
+		readOnly: options.ReadOnly,
+		token:    credentials.tokenSource,
+		newToken: credentials.newToken,
 	})
 	options.Logger.Info("serving", "version", options.Version, "addr", listeners.main.Addr().String(),
 		"admin_addr", listeners.adminAddr(), "path", backend.Path(), "database_id", backend.DatabaseID().String(),
@@ -104,7 +109,7 @@ func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, 
 	clients := kvconnect.NewHTTPServer(server, logger)
 	servers := []*http.Server{clients}
 	failed := make(chan error, 2)
-	go func() { failed <- clients.Serve(listeners.main) }()
+	go func() { failed <- clients.Serve(quickAck(listeners.main)) }()
 	if listeners.admin != nil {
 		admin := kvconnect.NewHTTPServer(server.HealthHandler(), logger)
 		servers = append(servers, admin)
