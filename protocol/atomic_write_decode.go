@@ -11,14 +11,15 @@ import (
 func DecodeAtomicWrite(body []byte) (AtomicWrite, error) {
 	const op = "atomic write"
 	var message datapath.AtomicWrite
-	if err := proto.Unmarshal(body, &message); err != nil {
-		return AtomicWrite{}, malformed(op, &message)
-	}
-	if n := len(message.GetChecks()); n > MaxChecks {
+	counts, ok := countFields(body)
+	if n := counts[1]; n > MaxChecks {
 		return AtomicWrite{}, fmt.Errorf("%s: %w: %d, at most %d", op, ErrTooManyChecks, n, MaxChecks)
 	}
-	if n := len(message.GetMutations()) + len(message.GetEnqueues()); n > MaxMutations {
+	if n := counts[2] + counts[3]; n > MaxMutations {
 		return AtomicWrite{}, fmt.Errorf("%s: %w: %d with the enqueues, at most %d", op, ErrTooManyMutations, n, MaxMutations)
+	}
+	if !ok || proto.Unmarshal(body, &message) != nil {
+		return AtomicWrite{}, malformed(op, &message)
 	}
 	if len(message.GetEnqueues()) > 0 {
 		return AtomicWrite{}, fmt.Errorf("%s: %w", op, ErrEnqueueUnsupported)

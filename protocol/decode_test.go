@@ -216,6 +216,26 @@ func TestLargestRequestsFitTheBodyCaps(t *testing.T) {
 	}
 }
 
+// A megabyte of empty parts must not become sixty in memory before it is refused.
+func TestTooManyPartsAreRefusedBeforeTheyAreDecoded(t *testing.T) {
+	t.Parallel()
+	parts := func(field byte) []byte { return bytes.Repeat([]byte{field<<3 | 2, 0}, 1<<19) }
+	for name, c := range map[string]struct {
+		decode func() error
+		want   error
+	}{
+		"ranges":    {func() error { _, err := protocol.DecodeSnapshotRead(parts(1)); return err }, protocol.ErrTooManyReadRanges},
+		"checks":    {func() error { _, err := protocol.DecodeAtomicWrite(parts(1)); return err }, protocol.ErrTooManyChecks},
+		"mutations": {func() error { _, err := protocol.DecodeAtomicWrite(parts(2)); return err }, protocol.ErrTooManyMutations},
+		"enqueues":  {func() error { _, err := protocol.DecodeAtomicWrite(parts(3)); return err }, protocol.ErrTooManyMutations},
+		"keys":      {func() error { _, err := protocol.DecodeWatch(parts(1)); return err }, protocol.ErrTooManyWatchedKeys},
+	} {
+		if err := c.decode(); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
 func TestErrorTextsTellWhereAndWhatToDo(t *testing.T) {
 	t.Parallel()
 	_, err := protocol.DecodeAtomicWrite(marshal(t, write(set([]byte{1}, nil), set([]byte{1}, filled(65537)))))

@@ -33,11 +33,12 @@ type SnapshotReadOutput struct {
 func DecodeSnapshotRead(body []byte) (SnapshotRead, error) {
 	const op = "snapshot read"
 	var message datapath.SnapshotRead
-	if err := proto.Unmarshal(body, &message); err != nil {
-		return SnapshotRead{}, malformed(op, &message)
-	}
-	if n := len(message.GetRanges()); n > MaxReadRanges {
+	counts, ok := countFields(body)
+	if n := counts[1]; n > MaxReadRanges {
 		return SnapshotRead{}, fmt.Errorf("%s: %w: %d, at most %d", op, ErrTooManyReadRanges, n, MaxReadRanges)
+	}
+	if !ok || proto.Unmarshal(body, &message) != nil {
+		return SnapshotRead{}, malformed(op, &message)
 	}
 	read := SnapshotRead{Ranges: make([]ReadRange, 0, len(message.GetRanges()))}
 	total := 0
