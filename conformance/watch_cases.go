@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 
 	"github.com/kvconnect/kvconnect/protocol"
 )
@@ -30,8 +31,9 @@ func (p *probe) watch(keys ...[]byte) (states <-chan protocol.WatchOutput, stop 
 
 // await takes states until one is the wanted; those on the way may collapse.
 func (p *probe) await(states <-chan protocol.WatchOutput, want ...*protocol.Entry) {
+	wanted := protocol.WatchOutput{Entries: want}.Versionstamps()
 	for state := range states {
-		if (protocol.WatchOutput{Entries: want}).Equal(state) {
+		if slices.Equal(state.Versionstamps(), wanted) {
 			p.equal("state", state.Entries, want)
 			return
 		}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/kvconnect/kvconnect/protocol"
@@ -86,16 +88,20 @@ func readBody(w http.ResponseWriter, r *http.Request, maxBytes int64) ([]byte, e
 		// One byte more than needed, or the buffer grows to find the end.
 		body.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
-	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBytes)); err != nil {
-		var maxBytesError *http.MaxBytesError
-		switch {
-		case errors.As(err, &maxBytesError):
-			return nil, errTooLarge
-		case errors.Is(err, io.ErrUnexpectedEOF):
-			return nil, fmt.Errorf("%w: it is shorter than its Content-Length", protocol.ErrMalformedRequest)
-		default:
-			return nil, fmt.Errorf("%w: it did not arrive whole", protocol.ErrMalformedRequest)
-		}
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBytes))
+	if err == nil {
+		setReadDeadline(w, time.Time{}) // or a watch would end by it
+		return body.Bytes(), nil
 	}
-	return body.Bytes(), nil
+	var maxBytesError *http.MaxBytesError
+	switch {
+	case errors.As(err, &maxBytesError):
+		return nil, errTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, protocol.ErrBodyTimeout
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, fmt.Errorf("%w: it is shorter than its Content-Length", protocol.ErrMalformedRequest)
+	default:
+		return nil, fmt.Errorf("%w: it did not arrive whole", protocol.ErrMalformedRequest)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kvconnect/kvconnect/kvconnect"
 	"github.com/kvconnect/kvconnect/protocol"
@@ -38,11 +39,22 @@ func (b slowBackend) AtomicWrite(ctx context.Context, write protocol.AtomicWrite
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
+	for name, client := range clients() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testDrain(t, client)
+		})
+	}
+}
+
+func testDrain(t *testing.T, client *http.Client) {
+	t.Helper()
 	slow := slowBackend{begun: make(chan struct{}), goOn: make(chan struct{})}
 	s := start(t, func(o *kvconnect.Options) {
 		slow.Backend = o.Backend
 		o.Backend = slow
 	})
+	s.client = client
 	header := s.dataPathHeader(t)
 	stream := s.openWatch(t, []byte{1})
 	nextFrame(t, stream)
@@ -60,9 +72,11 @@ func TestDrain(t *testing.T) {
 			t.Errorf("%s: status %d: %s", path, reply.status, reply.body)
 		}
 	}
-	reply := s.do(t, http.MethodPost, "/v2/snapshot_read", header, nil)
-	if reply.status != http.StatusServiceUnavailable || !strings.Contains(reply.body, "the server is shutting down") {
-		t.Errorf("a new request: status %d: %s", reply.status, reply.body)
+	for _, path := range []string{"/", "/v2/snapshot_read"} {
+		reply := s.do(t, http.MethodPost, path, header, nil)
+		if reply.status != http.StatusServiceUnavailable || !strings.Contains(reply.body, "the server is shutting down") {
+			t.Errorf("a new request of %s: status %d: %s", path, reply.status, reply.body)
+		}
 	}
 	shutdown := make(chan error, 1)
 	go func() { shutdown <- s.http.Shutdown(context.WithoutCancel(t.Context())) }()
@@ -72,5 +86,33 @@ func TestDrain(t *testing.T) {
 	}
 	if err := <-shutdown; err != nil && !errors.Is(err, http.ErrServerClosed) {
 		t.Errorf("shutdown: %v", err)
+	}
+}
+
+// A client that does not read its watch must not hold up the end.
+func TestDrainWithAWatchThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	for name, client := range clients() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, asIs)
+			s.client = client
+			key := []byte{1}
+			s.openWatch(t, key, key, key, key, key)
+			value := protocol.Value{Data: make([]byte, protocol.MaxValueBytes), Encoding: protocol.EncodingBytes}
+			for range 100 {
+				if _, err := s.backend.AtomicWrite(t.Context(), protocol.AtomicWrite{
+					Mutations: []protocol.Mutation{{Type: protocol.MutationSet, Key: key, Value: value}},
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.server.Drain()
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+			defer cancel()
+			if err := s.http.Shutdown(ctx); err != nil {
+				t.Errorf("shutdown: %v", err)
+			}
+		})
 	}
 }

@@ -18,8 +18,18 @@ type endpointResolver struct {
 // resolve gives an absolute URL, because clients of version 1 do not resolve
 // relative ones, that does not end in a slash, because clients append to it.
 func (e *endpointResolver) resolve(r *http.Request) (string, error) {
+	base, err := e.base(r)
+	if err != nil {
+		return "", err
+	}
+	return base + dataPath, nil
+}
+
+// base gives the URL by which the client reaches the server, without a slash at
+// its end.
+func (e *endpointResolver) base(r *http.Request) (string, error) {
 	if e.publicURL != nil {
-		return strings.TrimRight(e.publicURL.String(), "/") + dataPath, nil
+		return strings.TrimRight(e.publicURL.String(), "/"), nil
 	}
 	scheme, host := "http", r.Host
 	if r.TLS != nil {
@@ -37,7 +47,7 @@ func (e *endpointResolver) resolve(r *http.Request) (string, error) {
 	if err != nil || host == "" || base.Host != host {
 		return "", protocol.ErrInvalidHost
 	}
-	return base.String() + dataPath, nil
+	return base.String(), nil
 }
 
 func (e *endpointResolver) trusts(remoteAddr string) bool {

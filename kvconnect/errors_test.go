@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/kvconnect/kvconnect/kvconnect"
@@ -159,6 +161,68 @@ func TestOversizedBodyIsNotRead(t *testing.T) {
 	}
 }
 
+// Nobody holds a connection by sending nothing, with a token or without one.
+func TestBodyThatDoesNotArrive(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(o *kvconnect.Options) { o.BodyTimeout = 50 * time.Millisecond })
+	for name, c := range map[string]struct {
+		token  string
+		status int
+	}{
+		"with a token":    {accessToken, http.StatusRequestTimeout},
+		"without a token": {"wrong-access-token", http.StatusUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if _, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 100\r\n\r\n", c.token); err != nil {
+				t.Fatal(err)
+			}
+			reader := bufio.NewReader(conn)
+			reply, err := http.ReadResponse(reader, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := reply.Body.Close(); err != nil || reply.StatusCode != c.status {
+				t.Errorf("status %d, %v; want %d", reply.StatusCode, err, c.status)
+			}
+			if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, reader); err != nil {
+				t.Errorf("the connection is still open: %v", err)
+			}
+		})
+	}
+}
+
+// Replies come whole, with their length: see need 8 of the clients.
+func TestRepliesHaveTheirLength(t *testing.T) {
+	t.Parallel()
+	s := start(t, asIs)
+	large := &datapath.Mutation{
+		Key: []byte{1}, MutationType: datapath.MutationType_M_SET,
+		Value: &datapath.KvValue{Data: make([]byte, protocol.MaxValueBytes), Encoding: datapath.ValueEncoding_VE_BYTES},
+	}
+	for _, c := range []struct {
+		method  string
+		message proto.Message
+	}{
+		{"atomic_write", &datapath.AtomicWrite{Mutations: []*datapath.Mutation{large}}},
+		{"snapshot_read", &datapath.SnapshotRead{Ranges: []*datapath.ReadRange{{End: []byte{0xff}, Limit: 1}}}},
+		{"snapshot_read", &datapath.SnapshotRead{Ranges: []*datapath.ReadRange{{Limit: 0}}}},
+	} {
+		reply := s.call(t, c.method, marshal(t, c.message))
+		if got := reply.header.Get("Content-Length"); got != strconv.Itoa(len(reply.body)) || reply.body == "" {
+			t.Errorf("%s: Content-Length %q for %d bytes", c.method, got, len(reply.body))
+		}
+	}
+}
+
 func TestOversizedBodyWithoutLength(t *testing.T) {
 	t.Parallel()
 	s := start(t, asIs)
@@ -215,6 +279,7 @@ func TestFaultsOfTheServer(t *testing.T) {
 	}{
 		"temporary": {fmt.Errorf("read: %w (%w)", protocol.ErrUnavailable, secret), 503, "try again"},
 		"unknown":   {secret, 500, "the log of the server tells more"},
+		"damaged":   {fmt.Errorf("read: %w (%w)", protocol.ErrDamaged, secret), 422, "restore it from a backup"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -28,8 +28,13 @@ func (s *Server) serveReadyz(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
 	_, err := s.options.Backend.SnapshotRead(ctx, protocol.SnapshotRead{
-		Ranges: []protocol.ReadRange{{End: []byte{0xff}, Limit: 1}},
+		// A range without entries: it takes a real read, and meets no entry that
+		// might be damaged.
+		Ranges: []protocol.ReadRange{{Start: []byte{0}, End: []byte{0}, Limit: 1}},
 	})
+	if r.Context().Err() != nil {
+		return err // whoever asked has gone
+	}
 	if err != nil {
 		s.options.Logger.Error("not ready", "error", err)
 		writeText(w, http.StatusServiceUnavailable, "not ready: the database cannot be read\n")

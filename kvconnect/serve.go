@@ -1,24 +1,31 @@
 package kvconnect
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kvconnect/kvconnect/protocol"
 )
 
 // serve runs a handler and turns its error into the reply.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, methods []string, h handler) {
+	// Also of a body that no handler asks for: net/http reads it before a reply
+	// goes out, and would wait for it as long as the client likes.
+	if r.Body != http.NoBody {
+		setReadDeadline(w, time.Now().Add(s.options.BodyTimeout))
+	}
 	var err error
 	switch {
 	case h == nil:
 		err = protocol.ErrNotFound
 	case !slices.Contains(methods, r.Method):
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		err = wrongMethod(r, methods)
+		err = s.wrongMethod(r, methods)
 	case s.isDraining() && !isHealthPath(r.URL.Path):
 		w.Header().Set("Connection", "close")
 		err = errDraining
@@ -34,29 +41,44 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, methods []string,
 // another server may listen.
 var errDraining = fmt.Errorf("%w: the server is shutting down", protocol.ErrUnavailable)
 
-func wrongMethod(r *http.Request, methods []string) error {
-	if r.URL.Path == "/" {
+func (s *Server) wrongMethod(r *http.Request, methods []string) error {
+	if base, err := s.endpoint.base(r); r.URL.Path == "/" && err == nil {
 		return fmt.Errorf("%w: this is a KV Connect server, to be opened by a program: await Deno.openKv(%q)",
-			protocol.ErrMethodNotAllowed, "http://"+r.Host)
+			protocol.ErrMethodNotAllowed, base)
 	}
 	return fmt.Errorf("%w: use %s", protocol.ErrMethodNotAllowed, methods[0])
 }
 
 func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
+	if ctxErr := r.Context().Err(); ctxErr != nil && errors.Is(err, ctxErr) {
 		// The client is gone, or has only closed its side of the connection:
 		// without a reply it would get an empty one with the status 200.
 		writeText(w, http.StatusServiceUnavailable, "the request was given up before it was answered")
 		return
 	}
 	status := statusOf(err)
-	if status >= http.StatusInternalServerError {
+	if isFault(err, status) {
 		s.options.Logger.Error("request failed", "path", r.URL.Path, "status", status, "error", err)
 	}
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	writeText(w, status, replyText(err, status))
+}
+
+// isFault tells whether the operator must know. What is being shut down is no
+// fault.
+func isFault(err error, status int) bool {
+	if errors.Is(err, errDraining) || errors.Is(err, protocol.ErrClosed) {
+		return false
+	}
+	return status >= http.StatusInternalServerError || errors.Is(err, protocol.ErrDamaged)
+}
+
+// setReadDeadline bounds how long the body may take; the zero time lifts the
+// bound. Both transports can do it, so there is no error to tell of.
+func setReadDeadline(w http.ResponseWriter, at time.Time) {
+	_ = http.NewResponseController(w).SetReadDeadline(at)
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {

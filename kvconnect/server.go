@@ -34,6 +34,8 @@ type Options struct {
 
 	// WatchKeepAlive is protocol.WatchKeepAlive if 0.
 	WatchKeepAlive time.Duration
+	// BodyTimeout is protocol.BodyTimeout if 0.
+	BodyTimeout time.Duration
 }
 
 // Server is the http.Handler of a KV Connect server. It is safe for concurrent
@@ -44,6 +46,7 @@ type Server struct {
 
 	drainOnce sync.Once
 	draining  chan struct{} // closed once Drain was called
+	watches   openWatches
 }
 
 // New gives a Server. options.Backend and options.Auth are required.
@@ -54,10 +57,14 @@ func New(options Options) *Server {
 	if options.WatchKeepAlive <= 0 {
 		options.WatchKeepAlive = protocol.WatchKeepAlive
 	}
+	if options.BodyTimeout <= 0 {
+		options.BodyTimeout = protocol.BodyTimeout
+	}
 	return &Server{
 		options:  options,
 		endpoint: &endpointResolver{publicURL: options.PublicURL, trustedProxies: options.TrustedProxies},
 		draining: make(chan struct{}),
+		watches:  openWatches{streams: make(map[*watchStream]struct{})},
 	}
 }
 
@@ -65,7 +72,10 @@ func New(options Options) *Server {
 // which clients take as "try again", those under way are answered, and watches
 // end. It does not wait; http.Server.Shutdown does.
 func (s *Server) Drain() {
-	s.drainOnce.Do(func() { close(s.draining) })
+	s.drainOnce.Do(func() {
+		close(s.draining)
+		s.watches.hurry()
+	})
 }
 
 func (s *Server) isDraining() bool {
@@ -77,8 +87,8 @@ func (s *Server) isDraining() bool {
 	}
 }
 
-// dataPath is the path of the endpoint that the metadata names. It is the one of
-// denokv, so that clients which kept its metadata find their way.
+// dataPath is the path of the endpoint that the metadata names, the one that
+// denokv has.
 const dataPath = "/v2"
 
 // handler serves one call. An error becomes the reply; a handler that returns one

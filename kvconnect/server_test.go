@@ -81,6 +81,16 @@ func start(t *testing.T, change func(*kvconnect.Options)) *liveServer {
 	return s
 }
 
+// clients gives one for each way to speak to the server.
+func clients() map[string]*http.Client {
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	return map[string]*http.Client{
+		"HTTP1": {Transport: &http.Transport{}},
+		"HTTP2": {Transport: &http.Transport{Protocols: &protocols}},
+	}
+}
+
 func asIs(*kvconnect.Options) {}
 
 func TestConformance(t *testing.T) {

@@ -43,7 +43,9 @@ var statuses = []struct {
 	{protocol.ErrUnknownDatabase, http.StatusNotFound},
 	{protocol.ErrNotFound, http.StatusNotFound},
 	{protocol.ErrMethodNotAllowed, http.StatusMethodNotAllowed},
+	{protocol.ErrBodyTimeout, http.StatusRequestTimeout},
 	{protocol.ErrBodyTooLarge, http.StatusRequestEntityTooLarge},
+	{protocol.ErrDamaged, http.StatusUnprocessableEntity},
 	{protocol.ErrUnavailable, http.StatusServiceUnavailable},
 }
 
@@ -64,6 +66,8 @@ func replyText(err error, status int) string {
 	switch {
 	case errors.As(err, &mismatch):
 		return mismatch.Text // the reference server's words and no others
+	case errors.Is(err, protocol.ErrDamaged):
+		return protocol.ErrDamaged.Error()
 	case status < http.StatusInternalServerError:
 		return err.Error()
 	case errors.Is(err, errDraining):

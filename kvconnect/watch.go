@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/kvconnect/kvconnect/protocol"
@@ -37,7 +38,9 @@ func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold frames back
 	w.WriteHeader(http.StatusOK)
-	stream := &watchStream{w: w, flusher: http.NewResponseController(w)}
+	stream := &watchStream{w: w, control: http.NewResponseController(w)}
+	s.watches.add(stream)
+	defer s.watches.remove(stream)
 	if err := s.streamWatch(r, watcher, state, stream); err != nil {
 		s.options.Logger.Error("watch ended", "error", err)
 	}
@@ -50,6 +53,8 @@ func (s *Server) streamWatch(r *http.Request, watcher protocol.Watcher, state pr
 	if err := stream.sendState(state); err != nil {
 		return err
 	}
+	// The values are not kept while the watch is quiet, which most are.
+	sent := state.Versionstamps()
 	keepAlive := time.NewTimer(s.options.WatchKeepAlive)
 	defer keepAlive.Stop()
 	for !stream.clientGone {
@@ -61,11 +66,13 @@ func (s *Server) streamWatch(r *http.Request, watcher protocol.Watcher, state pr
 				return nil
 			case err != nil:
 				return err
-			case next.Equal(state):
+			}
+			versionstamps := next.Versionstamps()
+			if slices.Equal(versionstamps, sent) {
 				continue // a token for what the last state held already
 			}
-			state = next
-			if err := stream.sendState(state); err != nil {
+			sent = versionstamps
+			if err := stream.sendState(next); err != nil {
 				return err
 			}
 		case <-keepAlive.C:
@@ -78,28 +85,4 @@ func (s *Server) streamWatch(r *http.Request, watcher protocol.Watcher, state pr
 		keepAlive.Reset(s.options.WatchKeepAlive)
 	}
 	return nil
-}
-
-// watchStream writes frames. It belongs to one goroutine.
-type watchStream struct {
-	w          http.ResponseWriter
-	flusher    *http.ResponseController
-	clientGone bool
-}
-
-func (s *watchStream) sendState(state protocol.WatchOutput) error {
-	frame, err := state.EncodeFrame()
-	if err != nil {
-		return err
-	}
-	s.send(frame)
-	return nil
-}
-
-func (s *watchStream) send(frame []byte) {
-	if _, err := s.w.Write(frame); err != nil {
-		s.clientGone = true
-		return
-	}
-	s.clientGone = s.flusher.Flush() != nil
 }

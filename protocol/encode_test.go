@@ -111,26 +111,11 @@ func TestEncodeWatchFrameMarksEveryKeyAsChanged(t *testing.T) {
 	}
 }
 
-func TestWatchOutputEqual(t *testing.T) {
+func TestWatchOutputVersionstamps(t *testing.T) {
 	t.Parallel()
-	entry := func(version int64) *protocol.Entry {
-		return &protocol.Entry{Versionstamp: protocol.VersionstampOf(version)}
-	}
-	output := func(entries ...*protocol.Entry) protocol.WatchOutput { return protocol.WatchOutput{Entries: entries} }
-	for name, c := range map[string]struct {
-		a, b protocol.WatchOutput
-		want bool
-	}{
-		"both absent":         {output(nil), output(nil), true},
-		"same versionstamp":   {output(entry(1)), output(entry(1)), true},
-		"other versionstamp":  {output(entry(1)), output(entry(2)), false},
-		"one absent":          {output(entry(1)), output(nil), false},
-		"other one absent":    {output(nil), output(entry(1)), false},
-		"second key differs":  {output(nil, entry(1)), output(nil, entry(2)), false},
-		"different in number": {output(nil), output(), false},
-	} {
-		if got := c.a.Equal(c.b); got != c.want {
-			t.Errorf("%s: Equal() = %v, want %v", name, got, c.want)
-		}
+	v := protocol.VersionstampOf(1)
+	got := protocol.WatchOutput{Entries: []*protocol.Entry{nil, {Versionstamp: v}, nil}}.Versionstamps()
+	if diff := cmp.Diff([]protocol.Versionstamp{{}, v, {}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -72,6 +72,9 @@ var (
 	// ErrBodyTooLarge: the request body is larger than any valid request.
 	ErrBodyTooLarge = errors.New("the request body is too large")
 
+	// ErrBodyTimeout: the request body took longer than BodyTimeout to arrive.
+	ErrBodyTimeout = errors.New("the request body did not arrive in time: send it again")
+
 	// ErrUnauthenticated: no credentials, or not in the form "Bearer <token>".
 	ErrUnauthenticated = errors.New("no token: send the header \"Authorization: Bearer <token>\" (Deno takes it from DENO_KV_ACCESS_TOKEN)")
 
@@ -104,6 +107,11 @@ var (
 	// ErrUnavailable: the request could not be served now and may be tried
 	// again as it is.
 	ErrUnavailable = errors.New("the database is not available at the moment: try again")
+
+	// ErrDamaged: the file holds something that cannot be read as an entry, and
+	// will tomorrow. It has a 4xx all the same, because clients repeat a 5xx for
+	// ever.
+	ErrDamaged = errors.New("the database is damaged where this request reads: restore it from a backup, or see the log of the server")
 
 	// ErrClosed: the backend was closed. It is an ErrUnavailable.
 	ErrClosed error = closedError{}

@@ -48,6 +48,9 @@ const (
 	MaxWatchBodyBytes        = 32 << 10
 )
 
+// BodyTimeout is how long a request body may take to arrive.
+const BodyTimeout = 15 * time.Second
+
 // WatchKeepAlive is the longest silence on a watch stream: after it an empty
 // frame tells proxies and clients that the stream is alive.
 const WatchKeepAlive = 5 * time.Second

@@ -42,11 +42,12 @@ type Watcher interface {
 func DecodeWatch(body []byte) (Watch, error) {
 	const op = "watch"
 	var message datapath.Watch
-	if err := proto.Unmarshal(body, &message); err != nil {
-		return Watch{}, malformed(op, &message)
-	}
-	if n := len(message.GetKeys()); n > MaxWatchedKeys {
+	counts, ok := countFields(body)
+	if n := counts[1]; n > MaxWatchedKeys {
 		return Watch{}, fmt.Errorf("%s: %w: %d, at most %d", op, ErrTooManyWatchedKeys, n, MaxWatchedKeys)
+	}
+	if !ok || proto.Unmarshal(body, &message) != nil {
+		return Watch{}, malformed(op, &message)
 	}
 	watch := Watch{Keys: make([][]byte, 0, len(message.GetKeys()))}
 	for i, key := range message.GetKeys() {
@@ -89,17 +90,14 @@ func (o WatchOutput) EncodeFrame() ([]byte, error) {
 	return frame, nil
 }
 
-// Equal tells whether two states are the same: the same keys absent, and the
-// same versionstamps on the others.
-func (o WatchOutput) Equal(other WatchOutput) bool {
-	if len(o.Entries) != len(other.Entries) {
-		return false
-	}
-	for i, a := range o.Entries {
-		b := other.Entries[i]
-		if (a == nil) != (b == nil) || a != nil && a.Versionstamp != b.Versionstamp {
-			return false
+// Versionstamps gives that of each entry, the zero one for an absent key. Two
+// states of one watch are the same if these are.
+func (o WatchOutput) Versionstamps() []Versionstamp {
+	versionstamps := make([]Versionstamp, len(o.Entries))
+	for i, entry := range o.Entries {
+		if entry != nil {
+			versionstamps[i] = entry.Versionstamp
 		}
 	}
-	return true
+	return versionstamps
 }
