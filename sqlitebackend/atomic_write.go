@@ -31,7 +31,7 @@ func (tx *groupTx) atomicWrite(write protocol.AtomicWrite) (protocol.AtomicWrite
 		return protocol.AtomicWriteOutput{Status: protocol.AtomicWriteCheckFailed, FailedChecks: failed}, nil
 	}
 	if err := tx.change(); err != nil {
-		return protocol.AtomicWriteOutput{}, unavailable("begin atomic write", err)
+		return protocol.AtomicWriteOutput{}, mark("begin atomic write", err)
 	}
 	version := tx.nextVersion()
 	for i, mutation := range write.Mutations {
@@ -39,7 +39,7 @@ func (tx *groupTx) atomicWrite(write protocol.AtomicWrite) (protocol.AtomicWrite
 			if errors.Is(err, protocol.ErrTypeMismatch) {
 				return protocol.AtomicWriteOutput{}, err // its text stands alone
 			}
-			return protocol.AtomicWriteOutput{}, unavailable(fmt.Sprintf("mutation %d", i), err)
+			return protocol.AtomicWriteOutput{}, mark(fmt.Sprintf("mutation %d", i), err)
 		}
 	}
 	return protocol.AtomicWriteOutput{
@@ -52,7 +52,7 @@ func (tx *groupTx) failedChecks(checks []protocol.Check) (failed []uint32, err e
 	for i, check := range checks {
 		version, found, err := tx.conn.queryInt(selectKeyVersion, blob(check.Key), tx.nowMs)
 		if err != nil {
-			return nil, unavailable(fmt.Sprintf("check %d", i), err)
+			return nil, mark(fmt.Sprintf("check %d", i), err)
 		}
 		var actual protocol.Versionstamp
 		if found {

@@ -37,6 +37,7 @@ type Backend struct {
 	reads  *readPool
 	writer *writer // nil if the file is open for reading only
 	expiry *expiryLoop
+	logger *slog.Logger
 
 	// announcedMs is the time up to which watchers were told of expiries, if
 	// the file is open for reading only. It belongs to the expiry loop.

@@ -9,17 +9,17 @@ import (
 // It must be safe for concurrent use.
 type Clock interface {
 	Now() time.Time
-	// NewTimer gives a channel on which one value arrives after d, and a
-	// function that gives the timer up.
-	NewTimer(d time.Duration) (fired <-chan time.Time, stop func() bool)
+	// NewTimerAt gives a channel on which one value arrives at the given time,
+	// or at once if that has passed, and a function that gives the timer up.
+	NewTimerAt(at time.Time) (fired <-chan time.Time, stop func() bool)
 }
 
 type systemClock struct{}
 
 func (systemClock) Now() time.Time { return time.Now() }
 
-func (systemClock) NewTimer(d time.Duration) (<-chan time.Time, func() bool) {
-	timer := time.NewTimer(d)
+func (systemClock) NewTimerAt(at time.Time) (<-chan time.Time, func() bool) {
+	timer := time.NewTimer(time.Until(at))
 	return timer.C, timer.Stop
 }
 
@@ -29,6 +29,12 @@ func (systemClock) NewTimer(d time.Duration) (<-chan time.Time, func() bool) {
 type expiryClock struct {
 	clock    Clock
 	latestMs atomic.Int64
+}
+
+// behind tells how far the clock of the machine is behind the latest time that
+// was told; 0 if it is not.
+func (c *expiryClock) behind() time.Duration {
+	return max(0, time.UnixMilli(c.latestMs.Load()).Sub(c.clock.Now()))
 }
 
 // nowMs gives milliseconds since the Unix epoch.

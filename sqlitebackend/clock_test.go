@@ -27,10 +27,10 @@ func (c *fakeClock) Now() time.Time {
 	return c.now
 }
 
-func (c *fakeClock) NewTimer(d time.Duration) (<-chan time.Time, func() bool) {
+func (c *fakeClock) NewTimerAt(at time.Time) (<-chan time.Time, func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	timer := &fakeTimer{at: c.now.Add(d), fired: make(chan time.Time, 1)}
+	timer := &fakeTimer{at: at, fired: make(chan time.Time, 1)}
 	c.timers[timer] = struct{}{}
 	c.fire()
 	return timer.fired, func() bool {

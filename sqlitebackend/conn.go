@@ -21,8 +21,8 @@ type conn struct {
 	stmts map[string]driver.Stmt
 }
 
-// openConn opens the file at path, which is absolute. mode is SQLite's: "ro",
-// "rw" or "rwc".
+// openConn opens the file at path, which is absolute. mode is SQLite's: "ro" or
+// "rwc", with further parameters of its URI if need be.
 func openConn(path, mode string, pragmas ...string) (*conn, error) {
 	name := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: "mode=" + mode + "&_mutex=no"}
 	raw, err := (&sqlite3.SQLiteDriver{}).Open(name.String())
@@ -124,12 +124,16 @@ func blob(b []byte) []byte {
 	return b
 }
 
-// unavailable marks an error of SQLite as one that trying again may cure.
-func unavailable(op string, err error) error {
-	if err == nil || errors.Is(err, protocol.ErrUnavailable) {
+// mark says of an error of SQLite whether trying again may cure it.
+func mark(op string, err error) error {
+	switch {
+	case err == nil, errors.Is(err, protocol.ErrUnavailable), errors.Is(err, protocol.ErrDamaged):
 		return err
+	case errors.Is(err, ErrSchema), isSQLiteError(err, sqlite3.ErrCorrupt), isSQLiteError(err, sqlite3.ErrNotADB):
+		return fmt.Errorf("%s: %w (%w)", op, protocol.ErrDamaged, err)
+	default:
+		return fmt.Errorf("%s: %w (%w)", op, protocol.ErrUnavailable, err)
 	}
-	return fmt.Errorf("%s: %w (%w)", op, protocol.ErrUnavailable, err)
 }
 
 func isSQLiteError(err error, code sqlite3.ErrNo) bool {

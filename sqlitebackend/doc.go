@@ -20,5 +20,10 @@
 //
 //   - Other processes may have the file open at the same time; SQLite keeps them
 //     apart. But watches hear only of writes made through this Backend.
+//   - A write looks at a key when its turn comes. A key that expires between then
+//     and the commit, some milliseconds later, is still there for that write.
+//   - If the clock of the machine was ahead and is put right, time stands still for
+//     the Backend until the clock has caught up: keys written meanwhile expire as
+//     much too early. A warning is logged; a new start ends it.
 //   - The file must be on a local file system: WAL needs shared memory.
 package sqlitebackend

@@ -28,6 +28,9 @@ const (
 	// and jumps of the clock are found.
 	maxExpiryPause = time.Minute
 
+	// clockTolerance is how far the clock may go back without a word.
+	clockTolerance = 5 * time.Second
+
 	// expiryRetryPause is the pause after a failure.
 	expiryRetryPause = time.Second
 )
@@ -96,7 +99,7 @@ func (l *expiryLoop) loop(ctx context.Context) {
 	defer close(l.done)
 	next := l.clock.Now().Add(maxExpiryPause)
 	for {
-		fired, stop := l.clock.NewTimer(next.Sub(l.clock.Now()))
+		fired, stop := l.clock.NewTimerAt(next)
 		select {
 		case <-ctx.Done():
 			stop()
@@ -129,8 +132,17 @@ func (l *expiryLoop) run(ctx context.Context) time.Time {
 	}
 }
 
+// warnIfClockWentBack tells of a clock that was ahead and was put right: until it
+// catches up, new keys expire as much too early.
+func (b *Backend) warnIfClockWentBack() {
+	if behind := b.clock.behind(); behind > clockTolerance {
+		b.logger.Warn("the clock went back, expiry goes by the time it showed before", "behind", behind.String())
+	}
+}
+
 // sweepExpired deletes what has expired and wakes its watchers.
 func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
+	b.warnIfClockWentBack()
 	err = b.writer.do(ctx, func(tx *groupTx) error {
 		earliestMs, found, err := tx.conn.queryInt(selectEarliestExpiry)
 		if err != nil || !found || earliestMs > tx.nowMs {
@@ -153,12 +165,13 @@ func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
 		nextMs, _, err = tx.conn.queryInt(selectEarliestExpiry)
 		return err
 	})
-	return nextMs, unavailable("sweep expired keys", err)
+	return nextMs, mark("sweep expired keys", err)
 }
 
 // announceExpired wakes the watchers of what has expired since the last call;
 // reads leave it out by themselves.
 func (b *Backend) announceExpired(ctx context.Context) (nextMs int64, err error) {
+	b.warnIfClockWentBack()
 	nowMs := b.clock.nowMs()
 	err = b.reads.use(ctx, func(c *conn) error {
 		var keys [][]byte

@@ -92,10 +92,8 @@ func TestClockThatGoesBackRevivesNothing(t *testing.T) {
 	t.Parallel()
 	clock := newFakeClock()
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
-	release := backend.HoldWriter() // so that the sweeper cannot have removed it
 	clock.move(2 * time.Second)
 	wantAbsent(t, backend, "a") // the backend has seen this time
-	release()
 	at := clock.inMs(-time.Second)
 	clock.move(-2 * time.Second)
 	commit(t, backend, setUntil("a", at))
@@ -133,4 +131,35 @@ func TestExpiryInAFileOpenForReadingOnly(t *testing.T) {
 	clock.move(time.Second)
 	awaitState(t, watcher, false)
 	wantAbsent(t, backend, "a")
+}
+
+// A write decides by the time of its turn, not by that of its group: readers may
+// have seen the key expire in between.
+func TestKeyThatWasSeenToExpireIsAbsentForAWriteThatWaited(t *testing.T) {
+	t.Parallel()
+	clock := newFakeClock()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
+	counter := sum("counter", 5)
+	counter.Type, counter.ExpireAtMs = protocol.MutationSet, clock.inMs(time.Second)
+	commit(t, backend, counter)
+
+	releaseFirst := backend.HoldWriter()
+	secondHeld := make(chan func())
+	go func() { secondHeld <- backend.HoldWriter() }()
+	awaitQueued(t, backend, 1)
+	written := make(chan error, 1)
+	go func() {
+		_, err := backend.AtomicWrite(t.Context(), protocol.AtomicWrite{Mutations: []protocol.Mutation{sum("counter", 1)}})
+		written <- err
+	}()
+	awaitQueued(t, backend, 2)
+	releaseFirst()
+	releaseSecond := <-secondHeld // the group of the sum has begun
+	clock.move(2 * time.Second)
+	wantAbsent(t, backend, "counter")
+	releaseSecond()
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, backend, "counter", "\x01\x00\x00\x00\x00\x00\x00\x00")
 }

@@ -38,6 +38,15 @@ func (b *Backend) LimitPages(ctx context.Context, extra int64) error {
 	})
 }
 
+// WritePragma gives an integer setting of the connection that writes.
+func (b *Backend) WritePragma(ctx context.Context, name string) (value int64, err error) {
+	err = b.writer.do(ctx, func(tx *groupTx) error {
+		value, _, err = tx.conn.queryInt("pragma " + name)
+		return err
+	})
+	return value, err
+}
+
 // StoredKeys counts the keys in the file, expired ones included.
 func (b *Backend) StoredKeys(ctx context.Context) (n int64, err error) {
 	err = b.reads.use(ctx, func(c *conn) error {

@@ -85,7 +85,22 @@ func TestFilesThatAreRefusedAndLeftAsTheyWere(t *testing.T) {
 				t.Helper()
 				withSQL(t, path, "create table kv (name text, value text)", "insert into kv values ('a', 'b')")
 			},
-			want: "table kv already exists",
+			want: "it is the database of another program",
+		},
+		"tables of another program": {
+			prepare: func(t *testing.T, path string) {
+				t.Helper()
+				withSQL(t, path, "create table users (name text)")
+			},
+			want: "it is the database of another program",
+		},
+		"table in the way of a migration": {
+			prepare: func(t *testing.T, path string) {
+				t.Helper()
+				withSQL(t, path, "create table migration_state (k integer primary key, version integer)",
+					"insert into migration_state values (0, 1)", "create table queue (name text)")
+			},
+			want: "table queue already exists",
 		},
 		"foreign tables, read-only": {
 			prepare:  func(t *testing.T, path string) { t.Helper(); withSQL(t, path, "create table other (name text)") },
@@ -130,7 +145,7 @@ func TestPathsThatCannotBeOpened(t *testing.T) {
 		"no path":                 {sqlitebackend.Options{}, "no path given"},
 		"a folder":                {sqlitebackend.Options{Path: folder}, "it is a folder"},
 		"no such folder":          {sqlitebackend.Options{Path: filepath.Join(folder, "none", "kv.sqlite")}, "check that the folder exists"},
-		"no such file, read-only": {sqlitebackend.Options{Path: filepath.Join(folder, "kv.sqlite"), ReadOnly: true}, "check that the folder exists"},
+		"no such file, read-only": {sqlitebackend.Options{Path: filepath.Join(folder, "kv.sqlite"), ReadOnly: true}, "no such file or directory: a file that is opened for reading only must be there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -142,6 +157,89 @@ func TestPathsThatCannotBeOpened(t *testing.T) {
 				t.Errorf("error %q, want one that says %q", err, c.want)
 			}
 		})
+	}
+}
+
+// A process that is killed shows nothing of this; a power cut would.
+func TestCommitsWaitForTheDisk(t *testing.T) {
+	t.Parallel()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t)})
+	const full = 2
+	if got, err := backend.WritePragma(t.Context(), "synchronous"); err != nil || got != full {
+		t.Errorf("synchronous is %d, %v; want %d", got, err, full)
+	}
+}
+
+// What cannot be read today cannot be read tomorrow, so it must not look as if
+// trying again could help.
+func TestDamagedEntry(t *testing.T) {
+	t.Parallel()
+	path := tempPath(t)
+	backend := open(t, sqlitebackend.Options{Path: path})
+	commit(t, backend, set("a", "1"), set("b", "1"))
+	withSQL(t, path, "update kv set v = 'text' where k = cast('b' as blob)")
+	wantValue(t, backend, "a", "1")
+	_, err := backend.SnapshotRead(t.Context(), protocol.SnapshotRead{Ranges: []protocol.ReadRange{{End: []byte{0xff}, Limit: 10}}})
+	if !errors.Is(err, protocol.ErrDamaged) || errors.Is(err, protocol.ErrUnavailable) {
+		t.Errorf("read: %v, want ErrDamaged", err)
+	}
+	_, err = backend.AtomicWrite(t.Context(), protocol.AtomicWrite{Mutations: []protocol.Mutation{sum("b", 1)}})
+	if !errors.Is(err, protocol.ErrDamaged) || errors.Is(err, protocol.ErrUnavailable) {
+		t.Errorf("sum: %v, want ErrDamaged", err)
+	}
+	commit(t, backend, set("b", "2"))
+	wantValue(t, backend, "b", "2")
+}
+
+func TestLinkToAFileThatIsNotThereYet(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	link, target := filepath.Join(folder, "link.sqlite"), filepath.Join(folder, "target.sqlite")
+	if err := os.Symlink(target, link); err != nil {
+		t.Skip(err)
+	}
+	for range 2 {
+		backend := open(t, sqlitebackend.Options{Path: link})
+		if want, err := filepath.EvalSymlinks(target); err != nil || backend.Path() != want {
+			t.Errorf("the path is %s, want %s (%v)", backend.Path(), want, err)
+		}
+		if err := backend.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Another process may hold the file for a while; writes wait.
+func TestWriteWaitsForAnotherProcess(t *testing.T) {
+	t.Parallel()
+	path := tempPath(t)
+	backend := open(t, sqlitebackend.Options{Path: path})
+	db, err := sql.Open("sqlite3", path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), "update data_version set version = version + 5"); err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan protocol.AtomicWriteOutput, 1)
+	go func() {
+		output, err := backend.AtomicWrite(t.Context(), protocol.AtomicWrite{Mutations: []protocol.Mutation{set("a", "1")}})
+		if err != nil {
+			t.Errorf("write: %v", err)
+		}
+		written <- output
+	}()
+	wantAbsent(t, backend, "a") // reads do not wait
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if output := <-written; output.Versionstamp != protocol.VersionstampOf(6) {
+		t.Errorf("versionstamp %s, want that of version 6", output.Versionstamp)
 	}
 }
 

@@ -16,6 +16,10 @@ const (
 // commit.
 type groupTx struct {
 	conn  *conn
+	clock *expiryClock
+	// nowMs is the time by which the task under way decides on expiry. It is
+	// taken when the task begins: the transaction may have waited for its lock
+	// for seconds, in which readers have seen keys expire.
 	nowMs int64
 
 	groupTxState
@@ -34,7 +38,7 @@ type groupTxState struct {
 	earliestExpiryMs int64    // of the keys written; 0 for none
 }
 
-func beginGroup(c *conn, nowMs int64) (*groupTx, error) {
+func beginGroup(c *conn, clock *expiryClock) (*groupTx, error) {
 	if err := c.exec("begin immediate"); err != nil {
 		return nil, err
 	}
@@ -45,12 +49,13 @@ func beginGroup(c *conn, nowMs int64) (*groupTx, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.exec("rollback"))
 	}
-	return &groupTx{conn: c, nowMs: nowMs, groupTxState: groupTxState{version: version}, begunVersion: version}, nil
+	return &groupTx{conn: c, clock: clock, groupTxState: groupTxState{version: version}, begunVersion: version}, nil
 }
 
 // runTask runs one task; if it fails, nothing of it remains.
 func (tx *groupTx) runTask(run func(*groupTx) error) error {
 	before := tx.groupTxState
+	tx.nowMs = tx.clock.nowMs()
 	err := run(tx)
 	if err != nil {
 		tx.groupTxState = before

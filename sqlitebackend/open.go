@@ -26,7 +26,7 @@ const (
 func Open(options Options) (*Backend, error) {
 	backend, err := open(options)
 	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", options.Path, hint(err))
+		return nil, fmt.Errorf("open database %s: %w", options.Path, hint(err, options.ReadOnly))
 	}
 	return backend, nil
 }
@@ -37,7 +37,7 @@ func open(options Options) (_ *Backend, err error) {
 		return nil, err
 	}
 	options = options.withDefaults()
-	b := &Backend{path: path, clock: &expiryClock{clock: options.Clock}, hub: newHub()}
+	b := &Backend{path: path, clock: &expiryClock{clock: options.Clock}, hub: newHub(), logger: options.Logger}
 	b.announcedMs = b.clock.nowMs()
 	var writeConn *conn
 	defer func() {
@@ -54,8 +54,22 @@ func open(options Options) (_ *Backend, err error) {
 		if writeConn, b.id, err = openWriteConn(path); err != nil {
 			return nil, err
 		}
+		// A link that led nowhere until now has another name from the next start.
+		if path, err = resolve(path); err != nil {
+			return nil, err
+		}
+		b.path = path
 	}
-	if b.reads, err = openReadPool(path, options.ReadConns, b.clock); err != nil {
+	mode := "ro"
+	if options.ReadOnly {
+		if mode, err = readOnlyMode(path); err != nil {
+			return nil, err
+		}
+		if mode != "ro" {
+			options.Logger.Warn("the folder cannot be written to: the file is taken to be one that nobody changes")
+		}
+	}
+	if b.reads, err = openReadPool(path, mode, options.ReadConns, b.clock); err != nil {
 		return nil, err
 	}
 	var firstExpiryMs int64
@@ -83,6 +97,29 @@ func open(options Options) (_ *Backend, err error) {
 		b.expiry.wakeAt(firstExpiryMs)
 	}
 	return b, nil
+}
+
+// readOnlyMode gives the mode in which a file can be opened for reading only. SQLite
+// needs a file for shared memory beside one in WAL mode; where it cannot make that,
+// the file can still be read if nobody writes to it.
+func readOnlyMode(path string) (string, error) {
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%w: a file that is opened for reading only must be there", err)
+	}
+	const shared, immutable = "ro", "ro&immutable=1"
+	c, err := openConn(path, shared, busyTimeout)
+	if err == nil {
+		_, _, err = c.queryInt("select count(*) from sqlite_schema")
+		err = errors.Join(err, c.close())
+	}
+	if !isSQLiteError(err, sqlite3.ErrCantOpen) && !isSQLiteError(err, sqlite3.ErrReadonly) {
+		return shared, nil // or it fails again, with what there is to say
+	}
+	if wal, statErr := os.Stat(path + "-wal"); statErr == nil && wal.Size() > 0 {
+		return "", fmt.Errorf("%w: its last changes are in %s-wal, and reading them takes a folder that can be written to; "+
+			"let this user write in it, or close the database in order first", err, path)
+	}
+	return immutable, nil
 }
 
 func (o Options) withDefaults() Options {
@@ -153,8 +190,10 @@ func resolve(path string) (string, error) {
 }
 
 // hint adds what to do about the errors of SQLite that an operator meets.
-func hint(err error) error {
+func hint(err error, readOnly bool) error {
 	switch {
+	case readOnly && !isSQLiteError(err, sqlite3.ErrNotADB):
+		return err
 	case isSQLiteError(err, sqlite3.ErrNotADB):
 		return fmt.Errorf("%w: the file is not an SQLite database; name another one", err)
 	case isSQLiteError(err, sqlite3.ErrCantOpen):

@@ -33,10 +33,10 @@ type readPool struct {
 	closeOnce sync.Once
 }
 
-func openReadPool(path string, size int, clock *expiryClock) (*readPool, error) {
+func openReadPool(path, mode string, size int, clock *expiryClock) (*readPool, error) {
 	p := &readPool{clock: clock, size: size, idle: make(chan *conn, size), closed: make(chan struct{})}
 	for range size {
-		c, err := openConn(path, "ro", busyTimeout, "query_only = true", "cache_size = -16384")
+		c, err := openConn(path, mode, busyTimeout, "query_only = true", "cache_size = -16384")
 		if err != nil {
 			p.size = len(p.idle)
 			return nil, errors.Join(err, p.close())
@@ -82,7 +82,12 @@ func (p *readPool) snapshot(ctx context.Context, statements int, f func(*conn) e
 			if err := c.exec("begin"); err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, c.exec("commit")) }()
+			defer func() {
+				err = errors.Join(err, c.exec("commit"))
+				if !c.db.AutoCommit() { // or the next reader gets this snapshot again
+					err = errors.Join(err, c.exec("rollback"))
+				}
+			}()
 		}
 		return f(c)
 	})
@@ -178,5 +183,5 @@ func readError(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return err
 	}
-	return unavailable("read", err)
+	return mark("read", err)
 }

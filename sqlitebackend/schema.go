@@ -67,6 +67,10 @@ create table if not exists kvconnect_database (
 )`
 
 const (
+	// countForeignTables gives 0 for an empty file and for one of Deno KV.
+	countForeignTables = `select count(*) from sqlite_schema where type = 'table'
+		and not exists (select 1 from sqlite_schema where name = 'migration_state')`
+
 	selectSchemaVersion = "select version from migration_state where k = 0"
 	selectDatabaseID    = "select id from kvconnect_database where k = 0"
 )
@@ -82,6 +86,11 @@ func migrate(c *conn) (id uuid.UUID, err error) {
 			err = errors.Join(err, c.exec("rollback"))
 		}
 	}()
+	if foreign, _, err := c.queryInt(countForeignTables); err != nil {
+		return uuid.UUID{}, err
+	} else if foreign > 0 {
+		return uuid.UUID{}, fmt.Errorf("%w: it is the database of another program; name another file", ErrSchema)
+	}
 	if err := c.script(createMigrationState); err != nil {
 		return uuid.UUID{}, err
 	}

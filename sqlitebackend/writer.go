@@ -158,7 +158,7 @@ func (w *writer) commit(group []*task) {
 	if len(claimed) == 0 {
 		return
 	}
-	tx, err := beginGroup(w.conn, w.clock.nowMs())
+	tx, err := beginGroup(w.conn, w.clock)
 	if err == nil {
 		for _, t := range claimed {
 			t.err = tx.runTask(t.run)
@@ -169,7 +169,7 @@ func (w *writer) commit(group []*task) {
 		err = tx.commit()
 	}
 	if err != nil {
-		err = unavailable("commit", err)
+		err = mark("commit", err)
 	} else {
 		w.hub.notify(tx.changedKeys)
 		if tx.earliestExpiryMs > 0 {
