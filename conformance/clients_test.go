@@ -66,7 +66,7 @@ func clientCommand(ctx context.Context, server target, name string, args ...stri
 	command := exec.CommandContext(ctx, name, args...)
 	command.Dir = "clients"
 	command.WaitDelay = time.Second
-	command.Env = append(os.Environ(),
+	command.Env = append(plainEnviron(),
 		"KV_URL="+server.url, "DENO_KV_ACCESS_TOKEN="+processToken, "KV_KNOWN_DIFFERENCES="+server.knownDifferences,
 		"NO_COLOR=1", "DENO_NO_UPDATE_CHECK=1")
 	return command

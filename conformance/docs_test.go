@@ -142,6 +142,7 @@ func firstGreeting(t *testing.T) string {
 	_, port, _ := strings.Cut(freeAddr(t), ":")
 	command := exec.CommandContext(t.Context(), binary, "serve", "--addr", "0.0.0.0:"+port, "--admin-addr", "")
 	command.Dir = t.TempDir()
+	command.Env = plainEnviron()
 	var stdout logBuffer
 	command.Stdout = &stdout
 	if err := command.Start(); err != nil {

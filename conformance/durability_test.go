@@ -41,9 +41,18 @@ func TestKilledServerLosesNoAcknowledgedWrite(t *testing.T) {
 				}
 			})
 		}
-		<-enough
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			wait.Wait()
+		}()
+		select {
+		case <-enough:
+		case <-stopped:
+			t.Fatal("the writes failed before the server was killed")
+		}
 		server.kill(t)
-		wait.Wait()
+		<-stopped
 		client.CloseIdleConnections()
 
 		server = server.restart(t)

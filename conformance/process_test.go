@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -65,7 +67,7 @@ func startProcess(t *testing.T, path, addr string) *process {
 	}
 	p := &process{url: "http://" + addr, path: path, addr: addr, exited: make(chan struct{}), stderr: &logBuffer{}}
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve", "--sqlite-path", path, "--addr", addr, "--admin-addr", "")
-	p.cmd.Env = append(os.Environ(), "DENO_KV_ACCESS_TOKEN="+processToken)
+	p.cmd.Env = append(plainEnviron(), "DENO_KV_ACCESS_TOKEN="+processToken)
 	p.cmd.Stderr = p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -83,6 +85,12 @@ func startProcess(t *testing.T, path, addr string) *process {
 	})
 	p.awaitReady(t)
 	return p
+}
+
+// plainEnviron is the environment without what whoever runs the tests has set for
+// Deno KV.
+func plainEnviron() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "DENO_KV_") })
 }
 
 func freeAddr(t *testing.T) string {

@@ -53,6 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) kvconnect.Backend) {
 // knowledge. The token is its access token. It leaves keys behind.
 func RunHTTP(t *testing.T, url, token string, known ...KnownDifference) {
 	t.Helper()
+	checkNames(t, known)
 	for name, newClient := range httpClients {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -69,6 +70,20 @@ func RunHTTP(t *testing.T, url, token string, known ...KnownDifference) {
 				})
 			}
 		})
+	}
+}
+
+// checkNames fails for a difference whose case there is no more.
+func checkNames(t *testing.T, known []KnownDifference) {
+	t.Helper()
+	names := make(map[string]bool)
+	for _, c := range append(allCases(), httpCases(nil, "", "")...) {
+		names[c.name] = true
+	}
+	for _, difference := range known {
+		if !names[difference.Case] {
+			t.Errorf("there is no case %q, which is listed as a known difference", difference.Case)
+		}
 	}
 }
 
