@@ -145,7 +145,7 @@ func TestPathsThatCannotBeOpened(t *testing.T) {
 		"no path":                 {sqlitebackend.Options{}, "no path given"},
 		"a folder":                {sqlitebackend.Options{Path: folder}, "it is a folder"},
 		"no such folder":          {sqlitebackend.Options{Path: filepath.Join(folder, "none", "kv.sqlite")}, "check that the folder exists"},
-		"no such file, read-only": {sqlitebackend.Options{Path: filepath.Join(folder, "kv.sqlite"), ReadOnly: true}, "no such file or directory: a file that is opened for reading only must be there"},
+		"no such file, read-only": {sqlitebackend.Options{Path: filepath.Join(folder, "kv.sqlite"), ReadOnly: true}, "no such file or directory: to be opened for reading only, the file must be there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

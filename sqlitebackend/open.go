@@ -103,8 +103,12 @@ func open(options Options) (_ *Backend, err error) {
 // needs a file for shared memory beside one in WAL mode; where it cannot make that,
 // the file can still be read if nobody writes to it.
 func readOnlyMode(path string) (string, error) {
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%w: a file that is opened for reading only must be there", err)
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("%w: to be opened for reading only, the file must be there and this user must be allowed to read it", err)
+	}
+	if err := file.Close(); err != nil {
+		return "", err
 	}
 	const shared, immutable = "ro", "ro&immutable=1"
 	c, err := openConn(path, shared, busyTimeout)
@@ -192,13 +196,11 @@ func resolve(path string) (string, error) {
 // hint adds what to do about the errors of SQLite that an operator meets.
 func hint(err error, readOnly bool) error {
 	switch {
-	case readOnly && !isSQLiteError(err, sqlite3.ErrNotADB):
-		return err
 	case isSQLiteError(err, sqlite3.ErrNotADB):
 		return fmt.Errorf("%w: the file is not an SQLite database; name another one", err)
-	case isSQLiteError(err, sqlite3.ErrCantOpen):
+	case isSQLiteError(err, sqlite3.ErrCantOpen) && !readOnly:
 		return fmt.Errorf("%w: check that the folder exists and that this user may read and write in it", err)
-	case isSQLiteError(err, sqlite3.ErrReadonly):
+	case isSQLiteError(err, sqlite3.ErrReadonly) && !readOnly:
 		return fmt.Errorf("%w: give this user permission to write, or use --read-only", err)
 	case isSQLiteError(err, sqlite3.ErrBusy):
 		return fmt.Errorf("%w: another process holds the file; stop it", err)
