@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	selectKeyVersion = "select version from kv where k = ?1 and (+expiration_ms < 0 or +expiration_ms > ?2)"
-	selectValue      = "select v, v_encoding from kv where k = ?1 and (+expiration_ms < 0 or +expiration_ms > ?2)"
+	selectValue = `select v, v_encoding, expiration_ms from kv
+		where k = ?1 and (+expiration_ms < 0 or +expiration_ms > ?2)`
+	selectVersionstamp = `select version, expiration_ms from kv
+		where k = ?1 and (+expiration_ms < 0 or +expiration_ms > ?2)`
 
 	upsert = `insert into kv (k, v, v_encoding, version, expiration_ms) values (?1, ?2, ?3, ?4, ?5)
 		on conflict (k) do update set v = excluded.v, v_encoding = excluded.v_encoding,
@@ -50,13 +52,9 @@ func (tx *groupTx) atomicWrite(write protocol.AtomicWrite) (protocol.AtomicWrite
 
 func (tx *groupTx) failedChecks(checks []protocol.Check) (failed []uint32, err error) {
 	for i, check := range checks {
-		version, found, err := tx.conn.queryInt(selectKeyVersion, blob(check.Key), tx.nowMs)
+		actual, err := tx.versionstamp(check.Key)
 		if err != nil {
 			return nil, mark(fmt.Sprintf("check %d", i), err)
-		}
-		var actual protocol.Versionstamp
-		if found {
-			actual = protocol.VersionstampOf(version)
 		}
 		if actual != check.Versionstamp {
 			failed = append(failed, uint32(i))
@@ -126,17 +124,34 @@ func (tx *groupTx) combine(m protocol.Mutation) (protocol.Value, error) {
 	}
 }
 
+// versionstamp gives that of a key, the zero one if it is absent.
+func (tx *groupTx) versionstamp(key []byte) (v protocol.Versionstamp, err error) {
+	var scanErr error
+	err = tx.conn.query(selectVersionstamp, []driver.Value{blob(key), tx.nowMs}, func(columns []driver.Value) bool {
+		version, ok1 := columns[0].(int64)
+		expirationMs, ok2 := columns[1].(int64)
+		if !ok1 || !ok2 {
+			scanErr = errWrongType
+		} else if tx.alive(expirationMs) {
+			v = protocol.VersionstampOf(version)
+		}
+		return false
+	})
+	return v, errors.Join(err, scanErr)
+}
+
 func (tx *groupTx) value(key []byte) (value protocol.Value, found bool, err error) {
 	var scanErr error
 	err = tx.conn.query(selectValue, []driver.Value{blob(key), tx.nowMs}, func(columns []driver.Value) bool {
 		data, ok1 := columns[0].([]byte)
 		encoding, ok2 := columns[1].(int64)
-		if !ok1 || !ok2 {
-			scanErr = fmt.Errorf("%w: a row of table kv has columns of the wrong type", ErrSchema)
-			return false
+		expirationMs, ok3 := columns[2].(int64)
+		if !ok1 || !ok2 || !ok3 {
+			scanErr = errWrongType
+		} else if tx.alive(expirationMs) {
+			value = protocol.Value{Data: data, Encoding: protocol.ValueEncoding(encoding)} //nolint:gosec // as stored
+			found = true
 		}
-		value = protocol.Value{Data: data, Encoding: protocol.ValueEncoding(encoding)} //nolint:gosec // as stored
-		found = true
 		return false
 	})
 	return value, found, errors.Join(err, scanErr)

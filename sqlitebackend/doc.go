@@ -20,8 +20,9 @@
 //
 //   - Other processes may have the file open at the same time; SQLite keeps them
 //     apart. But watches hear only of writes made through this Backend.
-//   - A write looks at a key when its turn comes. A key that expires between then
-//     and the commit, some milliseconds later, is still there for that write.
+//   - While a write is being committed that found a key alive, time does not pass
+//     the moment at which that key expires: everybody sees the write first. So an
+//     expiry may come as much late as that commit takes.
 //   - If the clock of the machine was ahead and is put right, time stands still for
 //     the Backend until the clock has caught up: keys written meanwhile expire as
 //     much too early. A warning is logged; a new start ends it.

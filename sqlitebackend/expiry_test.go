@@ -1,6 +1,7 @@
 package sqlitebackend_test
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -162,4 +163,49 @@ func TestKeyThatWasSeenToExpireIsAbsentForAWriteThatWaited(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantValue(t, backend, "counter", "\x01\x00\x00\x00\x00\x00\x00\x00")
+}
+
+// The other way round: what a write has found alive expires for nobody until that
+// write is committed.
+func TestKeyThatAWriteFoundAliveStaysSoUntilItsCommit(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]protocol.AtomicWrite{
+		"sum": {Mutations: []protocol.Mutation{sum("counter", 1)}},
+		"check": {
+			Checks:    []protocol.Check{{Key: []byte("counter"), Versionstamp: protocol.VersionstampOf(1)}},
+			Mutations: []protocol.Mutation{{Type: protocol.MutationSet, Key: []byte("counter"), Value: protocol.U64Value(6)}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clock := newFakeClock()
+			backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
+			counter := sum("counter", 5)
+			counter.Type, counter.ExpireAtMs = protocol.MutationSet, clock.inMs(time.Second)
+			commit(t, backend, counter)
+
+			releaseFirst := backend.HoldWriter()
+			written := make(chan error, 1)
+			go func() {
+				output, err := backend.AtomicWrite(t.Context(), write)
+				if output.Status == protocol.AtomicWriteCheckFailed {
+					err = errors.New("the check failed")
+				}
+				written <- err
+			}()
+			awaitQueued(t, backend, 1)
+			secondHeld := make(chan func())
+			go func() { secondHeld <- backend.HoldWriter() }()
+			awaitQueued(t, backend, 2)
+			releaseFirst()
+			releaseSecond := <-secondHeld // the write was made, and is not committed
+			clock.move(2 * time.Second)
+			wantValue(t, backend, "counter", "\x05\x00\x00\x00\x00\x00\x00\x00")
+			releaseSecond()
+			if err := <-written; err != nil {
+				t.Fatal(err)
+			}
+			wantValue(t, backend, "counter", "\x06\x00\x00\x00\x00\x00\x00\x00")
+		})
+	}
 }

@@ -90,6 +90,12 @@ func (tx *groupTx) change() error {
 	return nil
 }
 
+// alive tells whether a key that was found is still there for the task. If it
+// expires some day, time is held before that moment until the group is committed.
+func (tx *groupTx) alive(expirationMs int64) bool {
+	return expirationMs < 0 || tx.clock.hold(expirationMs)
+}
+
 // nextVersion takes the version of a new commit.
 func (tx *groupTx) nextVersion() int64 {
 	tx.version++

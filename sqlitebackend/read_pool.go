@@ -161,15 +161,18 @@ func (p *readPool) readEntries(ctx context.Context, keys [][]byte) ([]*protocol.
 	return entries, nil
 }
 
-// scanEntry reads the columns k, v, v_encoding and version. SQLite lets any
-// column hold any type, so a file from elsewhere may surprise.
+// errWrongType: SQLite lets any column hold any type, so a file from elsewhere may
+// surprise.
+var errWrongType = fmt.Errorf("%w: a row of table kv has columns of the wrong type", ErrSchema)
+
+// scanEntry reads the columns k, v, v_encoding and version.
 func scanEntry(columns []driver.Value) (protocol.Entry, error) {
 	key, ok1 := columns[0].([]byte)
 	data, ok2 := columns[1].([]byte)
 	encoding, ok3 := columns[2].(int64)
 	version, ok4 := columns[3].(int64)
 	if !ok1 || !ok2 || !ok3 || !ok4 {
-		return protocol.Entry{}, fmt.Errorf("%w: a row of table kv has columns of the wrong type", ErrSchema)
+		return protocol.Entry{}, errWrongType
 	}
 	return protocol.Entry{
 		Key:          key,

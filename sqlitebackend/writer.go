@@ -167,6 +167,7 @@ func (w *writer) commit(group []*task) {
 			}
 		}
 		err = tx.commit()
+		w.clock.release()
 	}
 	if err != nil {
 		err = mark("commit", err)
