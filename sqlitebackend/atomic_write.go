@@ -97,9 +97,7 @@ func (tx *groupTx) set(key []byte, value protocol.Value, version, expireAtMs int
 func (tx *groupTx) combine(m protocol.Mutation) (protocol.Value, error) {
 	operand, ok := m.Value.U64()
 	if !ok {
-		return protocol.Value{}, &protocol.MutationTypeError{
-			Text: fmt.Sprintf("Failed to perform '%s' mutation on a non-U64 operand", m.Type),
-		}
+		return protocol.Value{}, protocol.ErrTypeMismatch // decoding refuses it
 	}
 	stored, found, err := tx.value(m.Key)
 	if err != nil {

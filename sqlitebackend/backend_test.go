@@ -43,8 +43,8 @@ func setUntil(key string, expireAtMs int64) protocol.Mutation {
 	return m
 }
 
-func sum(key string, n uint64) protocol.Mutation {
-	return protocol.Mutation{Type: protocol.MutationSum, Key: []byte(key), Value: protocol.U64Value(n)}
+func sum(key string) protocol.Mutation {
+	return protocol.Mutation{Type: protocol.MutationSum, Key: []byte(key), Value: protocol.U64Value(1)}
 }
 
 func commit(t *testing.T, b *sqlitebackend.Backend, mutations ...protocol.Mutation) protocol.Versionstamp {
@@ -210,7 +210,7 @@ func TestCancelledWriteNeverHappens(t *testing.T) {
 func TestFailingWriteInAGroup(t *testing.T) {
 	t.Parallel()
 	for name, failing := range map[string]protocol.AtomicWrite{
-		"type mismatch": {Mutations: []protocol.Mutation{set("trace", "1"), sum("word", 1)}},
+		"type mismatch": {Mutations: []protocol.Mutation{set("trace", "1"), sum("word")}},
 		"check failed":  {Checks: []protocol.Check{{Key: []byte("word")}}, Mutations: []protocol.Mutation{set("trace", "1")}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -220,7 +220,7 @@ func TestFailingWriteInAGroup(t *testing.T) {
 				before := commit(t, backend, set("word", "x"))
 				writes := make([]protocol.AtomicWrite, 3)
 				for i := range writes {
-					writes[i] = protocol.AtomicWrite{Mutations: []protocol.Mutation{sum("counter", 1), set(string(rune('a'+i)), "1")}}
+					writes[i] = protocol.AtomicWrite{Mutations: []protocol.Mutation{sum("counter"), set(string(rune('a'+i)), "1")}}
 				}
 				writes[position] = failing
 				outputs, errs := writeAsGroup(t, backend, writes)

@@ -183,7 +183,7 @@ func TestDamagedEntry(t *testing.T) {
 	if !errors.Is(err, protocol.ErrDamaged) || errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("read: %v, want ErrDamaged", err)
 	}
-	_, err = backend.AtomicWrite(t.Context(), protocol.AtomicWrite{Mutations: []protocol.Mutation{sum("b", 1)}})
+	_, err = backend.AtomicWrite(t.Context(), protocol.AtomicWrite{Mutations: []protocol.Mutation{sum("b")}})
 	if !errors.Is(err, protocol.ErrDamaged) || errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("sum: %v, want ErrDamaged", err)
 	}

@@ -14,11 +14,11 @@ const (
 	// The conditions come down to a walk of the primary key. The plus keeps the
 	// planner from the index on expiration_ms, and there is no LIMIT because a
 	// bound one makes SQLite prepare the statement anew each time.
-	selectRange = `select k, v, v_encoding, version from kv
+	selectRange = `select k, v, v_encoding, version, expiration_ms from kv
 		where k >= ?1 and k < ?2 and (+expiration_ms < 0 or +expiration_ms > ?3) order by k`
 	selectRangeReverse = selectRange + ` desc`
 
-	selectEntry = `select k, v, v_encoding, version from kv
+	selectEntry = `select k, v, v_encoding, version, expiration_ms from kv
 		where k = ?1 and (+expiration_ms < 0 or +expiration_ms > ?2)`
 )
 
@@ -76,7 +76,17 @@ func (p *readPool) use(ctx context.Context, f func(*conn) error) error {
 }
 
 // snapshot runs f within one read transaction; a single statement is one anyway.
-func (p *readPool) snapshot(ctx context.Context, statements int, f func(*conn) error) error {
+// It runs f again if a key expired just when the snapshot was taken.
+func (p *readPool) snapshot(ctx context.Context, statements int, f func(*conn, *snapshotTime) error) error {
+	for {
+		err := p.snapshotOnce(ctx, statements, f)
+		if !errors.Is(err, errUndecided) {
+			return err
+		}
+	}
+}
+
+func (p *readPool) snapshotOnce(ctx context.Context, statements int, f func(*conn, *snapshotTime) error) error {
 	return p.use(ctx, func(c *conn) (err error) {
 		if statements > 1 {
 			if err := c.exec("begin"); err != nil {
@@ -89,19 +99,18 @@ func (p *readPool) snapshot(ctx context.Context, statements int, f func(*conn) e
 				}
 			}()
 		}
-		return f(c)
+		return f(c, &snapshotTime{clock: p.clock, beforeMs: p.clock.nowMs()})
 	})
 }
 
 func (p *readPool) snapshotRead(ctx context.Context, read protocol.SnapshotRead) (protocol.SnapshotReadOutput, error) {
 	output := protocol.SnapshotReadOutput{Ranges: make([][]protocol.Entry, len(read.Ranges))}
-	err := p.snapshot(ctx, len(read.Ranges), func(c *conn) error {
-		nowMs := p.clock.nowMs()
+	err := p.snapshot(ctx, len(read.Ranges), func(c *conn, at *snapshotTime) error {
 		for i, r := range read.Ranges {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			entries, err := readRange(c, r, nowMs)
+			entries, err := readRange(c, r, at)
 			if err != nil {
 				return fmt.Errorf("range %d: %w", i, err)
 			}
@@ -115,15 +124,15 @@ func (p *readPool) snapshotRead(ctx context.Context, read protocol.SnapshotRead)
 	return output, nil
 }
 
-func readRange(c *conn, r protocol.ReadRange, nowMs int64) ([]protocol.Entry, error) {
+func readRange(c *conn, r protocol.ReadRange, at *snapshotTime) ([]protocol.Entry, error) {
 	query := selectRange
 	if r.Reverse {
 		query = selectRangeReverse
 	}
 	var entries []protocol.Entry
 	var scanErr error
-	err := c.query(query, []driver.Value{blob(r.Start), blob(r.End), nowMs}, func(columns []driver.Value) bool {
-		entry, err := scanEntry(columns)
+	err := c.query(query, []driver.Value{blob(r.Start), blob(r.End), at.beforeMs}, func(columns []driver.Value) bool {
+		entry, err := scanEntry(columns, at)
 		if err != nil {
 			scanErr = err
 			return false
@@ -138,13 +147,12 @@ func readRange(c *conn, r protocol.ReadRange, nowMs int64) ([]protocol.Entry, er
 // absent one.
 func (p *readPool) readEntries(ctx context.Context, keys [][]byte) ([]*protocol.Entry, error) {
 	entries := make([]*protocol.Entry, len(keys))
-	err := p.snapshot(ctx, len(keys), func(c *conn) error {
-		nowMs := p.clock.nowMs()
+	err := p.snapshot(ctx, len(keys), func(c *conn, at *snapshotTime) error {
 		for i, key := range keys {
 			var scanErr error
-			err := c.query(selectEntry, []driver.Value{blob(key), nowMs}, func(columns []driver.Value) bool {
+			err := c.query(selectEntry, []driver.Value{blob(key), at.beforeMs}, func(columns []driver.Value) bool {
 				var entry protocol.Entry
-				if entry, scanErr = scanEntry(columns); scanErr == nil {
+				if entry, scanErr = scanEntry(columns, at); scanErr == nil {
 					entries[i] = &entry
 				}
 				return false
@@ -165,14 +173,18 @@ func (p *readPool) readEntries(ctx context.Context, keys [][]byte) ([]*protocol.
 // surprise.
 var errWrongType = fmt.Errorf("%w: a row of table kv has columns of the wrong type", ErrSchema)
 
-// scanEntry reads the columns k, v, v_encoding and version.
-func scanEntry(columns []driver.Value) (protocol.Entry, error) {
+// scanEntry reads the columns k, v, v_encoding, version and expiration_ms.
+func scanEntry(columns []driver.Value, at *snapshotTime) (protocol.Entry, error) {
 	key, ok1 := columns[0].([]byte)
 	data, ok2 := columns[1].([]byte)
 	encoding, ok3 := columns[2].(int64)
 	version, ok4 := columns[3].(int64)
-	if !ok1 || !ok2 || !ok3 || !ok4 {
+	expirationMs, ok5 := columns[4].(int64)
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 {
 		return protocol.Entry{}, errWrongType
+	}
+	if at.undecided(expirationMs) {
+		return protocol.Entry{}, errUndecided
 	}
 	return protocol.Entry{
 		Key:          key,
