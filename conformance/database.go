@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"context"
-	"errors"
 
 	"github.com/kvconnect/kvconnect/kvconnect"
 	"github.com/kvconnect/kvconnect/protocol"
@@ -45,11 +44,8 @@ func (d backendDatabase) watch(ctx context.Context, keys [][]byte) (<-chan proto
 				return
 			}
 			state, err := watcher.State(ctx)
-			if errors.Is(err, protocol.ErrClosed) || ctx.Err() != nil {
-				return
-			}
 			if err != nil {
-				return
+				return // who waits for more finds the channel closed
 			}
 			select {
 			case states <- state:

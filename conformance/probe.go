@@ -37,7 +37,7 @@ func (p *probe) ok(err error) {
 	}
 }
 
-// equal compares; nil and empty slices are the same.
+// equal compares; a range without entries may be nil or empty.
 func (p *probe) equal(what string, got, want any) {
 	emptyIsNil := cmp.FilterValues(func(a, b []protocol.Entry) bool { return len(a) == 0 && len(b) == 0 }, cmp.Ignore())
 	if diff := cmp.Diff(want, got, emptyIsNil); diff != "" {

@@ -40,9 +40,18 @@ type metadataEndpoint struct {
 // serveMetadata serves the metadata exchange for the database that the access
 // token belongs to ("KV Connect, Metadata Exchange").
 func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
+	return s.exchangeMetadata(w, r, s.options.DatabaseID.String())
+}
+
+// exchangeMetadata serves the metadata exchange for the database of that name: its
+// id, in the path shape of Deno Deploy.
+func (s *Server) exchangeMetadata(w http.ResponseWriter, r *http.Request, name string) error {
 	const op = "metadata exchange"
 	if err := s.authenticateAccess(r); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
+	}
+	if !strings.EqualFold(name, s.options.DatabaseID.String()) {
+		return fmt.Errorf("%s: %w", op, protocol.ErrUnknownDatabase)
 	}
 	version, err := negotiate(w, r)
 	if err != nil {
@@ -71,18 +80,6 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	writeBody(w, http.StatusOK, body)
 	return nil
-}
-
-// serveNamedMetadata serves the metadata exchange on the path that names the
-// database, as Deno Deploy has it.
-func (s *Server) serveNamedMetadata(w http.ResponseWriter, r *http.Request, name string) error {
-	if err := s.authenticateAccess(r); err != nil {
-		return fmt.Errorf("metadata exchange: %w", err)
-	}
-	if !strings.EqualFold(name, s.options.DatabaseID.String()) {
-		return fmt.Errorf("metadata exchange: %w", protocol.ErrUnknownDatabase)
-	}
-	return s.serveMetadata(w, r)
 }
 
 func (s *Server) authenticateAccess(r *http.Request) error {

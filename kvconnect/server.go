@@ -115,7 +115,7 @@ func (s *Server) route(path string) (methods []string, h handler) {
 	if name, ok := strings.CutPrefix(path, "/databases/"); ok {
 		if name, ok := strings.CutSuffix(name, "/connect"); ok && name != "" && !strings.Contains(name, "/") {
 			return post, func(w http.ResponseWriter, r *http.Request) error {
-				return s.serveNamedMetadata(w, r, name)
+				return s.exchangeMetadata(w, r, name)
 			}
 		}
 	}

@@ -34,8 +34,18 @@ type credentials struct {
 	volatile func(error)
 }
 
-// loadCredentials finds or makes the credentials, and saves nothing yet.
-func loadCredentials(options Options, path string) (*credentials, error) {
+// chosenToken gives the hash of the token that the user chose, nil for none.
+func chosenToken(token string) (*auth.AccessTokenHash, error) {
+	if token == "" {
+		return nil, nil
+	}
+	hash, err := auth.HashAccessToken(token)
+	return &hash, err
+}
+
+// loadCredentials finds or makes the credentials, and saves nothing yet. chosen is
+// the hash of the token that the user chose, if any.
+func loadCredentials(options Options, chosen *auth.AccessTokenHash, path string) (*credentials, error) {
 	c := &credentials{path: path}
 	if options.ReadOnly {
 		c.volatile = func(err error) {
@@ -55,10 +65,9 @@ func loadCredentials(options Options, path string) (*credentials, error) {
 		return nil, err
 	}
 	switch {
-	case options.AccessToken != "":
-		c.tokenSource = tokenChosen
-		c.accessToken, err = auth.HashAccessToken(options.AccessToken)
-		return c, err
+	case chosen != nil:
+		c.tokenSource, c.accessToken = tokenChosen, *chosen
+		return c, nil
 	case c.secrets.AccessToken != nil && !options.NewAccessToken:
 		c.tokenSource = tokenMadeEarly
 	default:

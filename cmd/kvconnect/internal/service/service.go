@@ -54,11 +54,10 @@ const drainTimeout = 25 * time.Second
 
 // Run serves until ctx ends, then drains. It returns nil after a clean stop.
 func Run(ctx context.Context, options Options) (err error) {
-	if options.AccessToken != "" {
-		// Before a file is made in vain.
-		if _, err := auth.HashAccessToken(options.AccessToken); err != nil {
-			return err
-		}
+	// Before a file is made in vain.
+	chosen, err := chosenToken(options.AccessToken)
+	if err != nil {
+		return err
 	}
 	backend, err := sqlitebackend.Open(sqlitebackend.Options{
 		Path: options.SQLitePath, ReadOnly: options.ReadOnly, Logger: options.Logger,
@@ -68,7 +67,7 @@ func Run(ctx context.Context, options Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, backend.Close()) }()
 
-	credentials, err := loadCredentials(options, backend.Path()+secretsSuffix)
+	credentials, err := loadCredentials(options, chosen, backend.Path()+secretsSuffix)
 	if err != nil {
 		return err
 	}
