@@ -32,8 +32,8 @@ func (s *Server) serveReadyz(w http.ResponseWriter, r *http.Request) error {
 		// might be damaged.
 		Ranges: []protocol.ReadRange{{Start: []byte{0}, End: []byte{0}, Limit: 1}},
 	})
-	if r.Context().Err() != nil {
-		return err // whoever asked has gone
+	if err != nil && r.Context().Err() != nil {
+		return err // whoever asked has gone, which says nothing of the database
 	}
 	if err != nil {
 		s.options.Logger.Error("not ready", "error", err)
