@@ -15,16 +15,20 @@ const module = "github.com/kvconnect/kvconnect/"
 // others too. A package that is not here may not exist: a new one needs a
 // capability that none of these can hold.
 var allowedImports = map[string][]string{
-	"protocol":          {"protocol/datapath"},
+	"protocol":          {"protocol/datapath", "protocol/v8value"},
 	"protocol/datapath": {},
-	"kvconnect":         {"protocol", "protocol/datapath"},
-	"sqlitebackend":     {"protocol", "protocol/datapath"},
-	"auth":              {"protocol", "protocol/datapath"},
-	"conformance":       {"kvconnect", "protocol", "protocol/datapath"},
+	"protocol/v8value":  {},
+	"kvconnect":         {"protocol", "protocol/datapath", "protocol/v8value"},
+	"sqlitebackend":     {"protocol", "protocol/datapath", "protocol/v8value"},
+	"auth":              {"protocol", "protocol/datapath", "protocol/v8value"},
+	"conformance":       {"kvconnect", "protocol", "protocol/datapath", "protocol/v8value"},
 	"cmd/kvconnect": {
-		"auth", "kvconnect", "protocol", "protocol/datapath", "sqlitebackend", "cmd/kvconnect/internal/service",
+		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value", "sqlitebackend",
+		"cmd/kvconnect/internal/service",
 	},
-	"cmd/kvconnect/internal/service": {"auth", "kvconnect", "protocol", "protocol/datapath", "sqlitebackend"},
+	"cmd/kvconnect/internal/service": {
+		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value", "sqlitebackend",
+	},
 }
 
 func TestImportRules(t *testing.T) {

@@ -132,7 +132,7 @@ func TestClientProgramsAreSound(t *testing.T) {
 	t.Parallel()
 	needClients(t)
 	for _, args := range [][]string{
-		{"check", "deno_test.ts", "node_test.ts", "restart.ts", "app.ts", "sharedfile.ts"},
+		{"check", "deno_test.ts", "node_test.ts", "restart.ts", "app.ts", "sharedfile.ts", "v8values.ts"},
 		{"lint"},
 		{"fmt", "--check"},
 	} {
