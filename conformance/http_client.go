@@ -189,7 +189,10 @@ func (d *httpDatabase) atomicWrite(ctx context.Context, write protocol.AtomicWri
 		message.Checks = append(message.Checks, c)
 	}
 	for _, m := range write.Mutations {
-		mutation := &datapath.Mutation{Key: m.Key, MutationType: wireMutationTypes[m.Type], ExpireAtMs: m.ExpireAtMs}
+		mutation := &datapath.Mutation{
+			Key: m.Key, MutationType: wireMutationTypes[m.Type], ExpireAtMs: m.ExpireAtMs,
+			SumMin: m.SumMin, SumMax: m.SumMax, SumClamp: m.SumClamp,
+		}
 		if m.Type != protocol.MutationDelete {
 			mutation.Value = &datapath.KvValue{Data: m.Value.Data, Encoding: datapath.ValueEncoding(m.Value.Encoding)}
 		}

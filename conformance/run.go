@@ -130,7 +130,7 @@ func failf(format string, args ...any) {
 func allCases() []testCase {
 	var cases []testCase
 	for _, group := range [][]testCase{
-		readCases, writeCases, counterCases, expiryCases, watchCases, concurrencyCases,
+		readCases, writeCases, counterCases, sumCases, expiryCases, watchCases, concurrencyCases,
 	} {
 		cases = append(cases, group...)
 	}

@@ -34,7 +34,6 @@ var statuses = []struct {
 	{protocol.ErrTooManyWatchedKeys, http.StatusBadRequest},
 	{protocol.ErrTypeMismatch, http.StatusBadRequest},
 	{protocol.ErrEnqueueUnsupported, http.StatusBadRequest},
-	{protocol.ErrSumUnsupported, http.StatusBadRequest},
 	{protocol.ErrInvalidDatabaseID, http.StatusBadRequest},
 	{protocol.ErrInvalidHost, http.StatusBadRequest},
 	{protocol.ErrUnauthenticated, http.StatusUnauthorized},

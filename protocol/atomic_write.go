@@ -31,7 +31,8 @@ const (
 	MutationSet MutationType = iota + 1
 	// MutationDelete makes the key absent.
 	MutationDelete
-	// MutationSum adds Value to the stored one, wrapping around at 2^64.
+	// MutationSum adds Value to the stored one: a Deno.KvU64, which wraps around
+	// at 2^64, a number or a bigint.
 	MutationSum
 	// MutationMin keeps the lesser of Value and the stored one.
 	MutationMin
@@ -66,10 +67,14 @@ func (t MutationType) String() string {
 type Mutation struct {
 	Type MutationType
 	Key  []byte
-	// Value is the new value or the operand. The operand of MutationSum,
-	// MutationMin and MutationMax is of EncodingLE64; whether the stored value
-	// is too is for the backend to check.
+	// Value is the new value or the operand. Whether an operand fits its mutation
+	// and the stored value is for Combine to say.
 	Value Value
+	// SumMin and SumMax bound the result of a MutationSum, inclusive. They are V8
+	// values of the operand's type; empty for no bound.
+	SumMin, SumMax []byte
+	// SumClamp makes a result beyond a bound the bound, and not an error.
+	SumClamp bool
 	// ExpireAtMs is the time from which on the key is absent, in milliseconds
 	// since the Unix epoch; 0 for never.
 	ExpireAtMs int64

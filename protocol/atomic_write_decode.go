@@ -96,30 +96,10 @@ func decodeMutation(m *datapath.Mutation) (Mutation, error) {
 	if mutation.Value, err = decodeValue(m.GetValue()); err != nil {
 		return Mutation{}, err
 	}
-	if err := checkOperand(mutation, m); err != nil {
-		return Mutation{}, err
+	if mutationType == MutationSum {
+		mutation.SumMin, mutation.SumMax, mutation.SumClamp = m.GetSumMin(), m.GetSumMax(), m.GetSumClamp()
 	}
 	return mutation, nil
-}
-
-// checkOperand refuses an operand that its mutation cannot work with.
-func checkOperand(mutation Mutation, m *datapath.Mutation) error {
-	_, isU64 := mutation.Value.U64()
-	switch mutation.Type {
-	case MutationSum:
-		if !isU64 {
-			return ErrSumUnsupported
-		}
-		if len(m.GetSumMin()) > 0 || len(m.GetSumMax()) > 0 || m.GetSumClamp() {
-			return &MutationTypeError{Text: "Cannot use min/max parameters with KvU64 operands"}
-		}
-	case MutationMin, MutationMax:
-		if !isU64 {
-			return &MutationTypeError{Text: fmt.Sprintf("Failed to perform '%s' mutation on a non-U64 operand", mutation.Type)}
-		}
-	default:
-	}
-	return nil
 }
 
 func decodeExpireAt(ms int64) (int64, error) {

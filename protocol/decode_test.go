@@ -132,35 +132,23 @@ func TestDecodeAtomicWrite(t *testing.T) {
 		"suffixed to 2049 bytes": {mutation(func(m *datapath.Mutation) {
 			m.Key, m.MutationType = filled(2027), datapath.MutationType_M_SET_SUFFIX_VERSIONSTAMPED_KEY
 		}), protocol.ErrKeyTooLong},
-		"value of 65535 bytes":       {write(set(key, filled(65535))), nil},
-		"value of 65536 bytes":       {write(set(key, filled(65536))), nil},
-		"value of 65537 bytes":       {write(set(key, filled(65537))), protocol.ErrValueTooLong},
-		"set without value":          {mutation(func(m *datapath.Mutation) { m.Value = nil }), protocol.ErrValueMissing},
-		"no encoding":                {mutation(func(m *datapath.Mutation) { m.Value.Encoding = 0 }), protocol.ErrUnknownEncoding},
-		"encoding 4":                 {mutation(func(m *datapath.Mutation) { m.Value.Encoding = 4 }), protocol.ErrUnknownEncoding},
-		"no type":                    {mutation(func(m *datapath.Mutation) { m.MutationType = 0 }), protocol.ErrUnknownMutation},
-		"type 6":                     {mutation(func(m *datapath.Mutation) { m.MutationType = 6 }), protocol.ErrUnknownMutation},
-		"expires never, 0":           {mutation(func(m *datapath.Mutation) { m.ExpireAtMs = 0 }), nil},
-		"expires never, -1":          {mutation(func(m *datapath.Mutation) { m.ExpireAtMs = -1 }), nil},
-		"expires before the epoch":   {mutation(func(m *datapath.Mutation) { m.ExpireAtMs = -2 }), protocol.ErrInvalidExpireAt},
-		"set of 7 bytes in LE64":     {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_LE64, filled(7)), protocol.ErrInvalidValue},
-		"set of 8 bytes in LE64":     {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_LE64, filled(8)), nil},
-		"set of 9 bytes in LE64":     {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_LE64, filled(9)), protocol.ErrInvalidValue},
-		"sum of LE64":                {operand(datapath.MutationType_M_SUM, datapath.ValueEncoding_VE_LE64, filled(8)), nil},
-		"sum of V8":                  {operand(datapath.MutationType_M_SUM, datapath.ValueEncoding_VE_V8, filled(8)), protocol.ErrSumUnsupported},
-		"sum of bytes":               {operand(datapath.MutationType_M_SUM, datapath.ValueEncoding_VE_BYTES, filled(8)), protocol.ErrSumUnsupported},
-		"min of V8":                  {operand(datapath.MutationType_M_MIN, datapath.ValueEncoding_VE_V8, filled(8)), protocol.ErrTypeMismatch},
-		"max of bytes":               {operand(datapath.MutationType_M_MAX, datapath.ValueEncoding_VE_BYTES, filled(8)), protocol.ErrTypeMismatch},
-		"sum of LE64 with a minimum": {sumWithMinimum(key), protocol.ErrTypeMismatch},
-		"819200 bytes in all":        {write(bulk(819200)...), nil},
-		"819201 bytes in all":        {write(bulk(819201)...), protocol.ErrAtomicWriteTooLarge},
-	})
-}
-
-func sumWithMinimum(key []byte) proto.Message {
-	return write(&datapath.Mutation{
-		Key: key, MutationType: datapath.MutationType_M_SUM, SumMin: filled(2),
-		Value: &datapath.KvValue{Data: filled(8), Encoding: datapath.ValueEncoding_VE_LE64},
+		"value of 65535 bytes":     {write(set(key, filled(65535))), nil},
+		"value of 65536 bytes":     {write(set(key, filled(65536))), nil},
+		"value of 65537 bytes":     {write(set(key, filled(65537))), protocol.ErrValueTooLong},
+		"set without value":        {mutation(func(m *datapath.Mutation) { m.Value = nil }), protocol.ErrValueMissing},
+		"no encoding":              {mutation(func(m *datapath.Mutation) { m.Value.Encoding = 0 }), protocol.ErrUnknownEncoding},
+		"encoding 4":               {mutation(func(m *datapath.Mutation) { m.Value.Encoding = 4 }), protocol.ErrUnknownEncoding},
+		"no type":                  {mutation(func(m *datapath.Mutation) { m.MutationType = 0 }), protocol.ErrUnknownMutation},
+		"type 6":                   {mutation(func(m *datapath.Mutation) { m.MutationType = 6 }), protocol.ErrUnknownMutation},
+		"expires never, 0":         {mutation(func(m *datapath.Mutation) { m.ExpireAtMs = 0 }), nil},
+		"expires never, -1":        {mutation(func(m *datapath.Mutation) { m.ExpireAtMs = -1 }), nil},
+		"expires before the epoch": {mutation(func(m *datapath.Mutation) { m.ExpireAtMs = -2 }), protocol.ErrInvalidExpireAt},
+		"set of 7 bytes in LE64":   {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_LE64, filled(7)), protocol.ErrInvalidValue},
+		"set of 8 bytes in LE64":   {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_LE64, filled(8)), nil},
+		"set of 9 bytes in LE64":   {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_LE64, filled(9)), protocol.ErrInvalidValue},
+		"sum of LE64":              {operand(datapath.MutationType_M_SUM, datapath.ValueEncoding_VE_LE64, filled(8)), nil},
+		"819200 bytes in all":      {write(bulk(819200)...), nil},
+		"819201 bytes in all":      {write(bulk(819201)...), protocol.ErrAtomicWriteTooLarge},
 	})
 }
 

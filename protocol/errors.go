@@ -60,14 +60,12 @@ var (
 	ErrTooManyWatchedKeys = errors.New("too many keys in one watch: open several watches")
 
 	// ErrTypeMismatch: a sum, min or max whose operand or stored value has the
-	// wrong type. See MutationTypeError for the text.
+	// wrong type, or whose result is out of its bounds. See MutationTypeError for
+	// the text.
 	ErrTypeMismatch = errors.New("the mutation does not fit the type of the value")
 
 	// ErrEnqueueUnsupported: the write enqueues messages.
 	ErrEnqueueUnsupported = errors.New("queues are not served here: remove the call of enqueue from the atomic write")
-
-	// ErrSumUnsupported: a sum whose operand is not VE_LE64.
-	ErrSumUnsupported = errors.New("sums are served for Deno.KvU64 values only: use new Deno.KvU64(...) as the operand")
 
 	// ErrBodyTooLarge: the request body is larger than any valid request.
 	ErrBodyTooLarge = errors.New("the request body is too large")

@@ -38,10 +38,7 @@ func (tx *groupTx) atomicWrite(write protocol.AtomicWrite) (protocol.AtomicWrite
 	version := tx.nextVersion()
 	for i, mutation := range write.Mutations {
 		if err := tx.mutate(mutation, version); err != nil {
-			if errors.Is(err, protocol.ErrTypeMismatch) {
-				return protocol.AtomicWriteOutput{}, err // its text stands alone
-			}
-			return protocol.AtomicWriteOutput{}, mark(fmt.Sprintf("mutation %d", i), err)
+			return protocol.AtomicWriteOutput{}, fmt.Errorf("mutation %d: %w", i, err)
 		}
 	}
 	return protocol.AtomicWriteOutput{
@@ -70,7 +67,7 @@ func (tx *groupTx) mutate(m protocol.Mutation, version int64) error {
 		return tx.set(key, m.Value, version, m.ExpireAtMs)
 	case protocol.MutationDelete:
 		tx.changed(key, 0)
-		return tx.conn.exec(deleteKey, blob(key))
+		return mark("delete", tx.conn.exec(deleteKey, blob(key)))
 	case protocol.MutationSum, protocol.MutationMin, protocol.MutationMax:
 		value, err := tx.combine(m)
 		if err != nil {
@@ -89,37 +86,16 @@ func (tx *groupTx) set(key []byte, value protocol.Value, version, expireAtMs int
 	if expireAtMs > 0 {
 		expirationMs = expireAtMs
 	}
-	return tx.conn.exec(upsert, blob(key), blob(value.Data), int64(value.Encoding), version, expirationMs)
+	return mark("set", tx.conn.exec(upsert, blob(key), blob(value.Data), int64(value.Encoding), version, expirationMs))
 }
 
-// combine gives the value that a sum, min or max leaves: the operand where the
-// key is absent.
+// combine gives the value that a sum, min or max leaves.
 func (tx *groupTx) combine(m protocol.Mutation) (protocol.Value, error) {
-	operand, ok := m.Value.U64()
-	if !ok {
-		return protocol.Value{}, protocol.ErrTypeMismatch // decoding refuses it
-	}
 	stored, found, err := tx.value(m.Key)
 	if err != nil {
-		return protocol.Value{}, err
+		return protocol.Value{}, mark("read value", err)
 	}
-	if !found {
-		return m.Value, nil
-	}
-	current, ok := stored.U64()
-	if !ok {
-		return protocol.Value{}, &protocol.MutationTypeError{
-			Text: fmt.Sprintf("Failed to perform '%s' mutation on a non-U64 value in the database", m.Type),
-		}
-	}
-	switch m.Type {
-	case protocol.MutationMin:
-		return protocol.U64Value(min(current, operand)), nil
-	case protocol.MutationMax:
-		return protocol.U64Value(max(current, operand)), nil
-	default:
-		return protocol.U64Value(current + operand), nil // wraps around
-	}
+	return m.Combine(stored, found)
 }
 
 // versionstamp gives that of a key, the zero one if it is absent.

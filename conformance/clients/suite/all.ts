@@ -13,6 +13,7 @@ import { limits } from "./limits.ts";
 import { list } from "./list.ts";
 import { mutations } from "./mutations.ts";
 import { paging } from "./paging.ts";
+import { sums } from "./sums.ts";
 import { values } from "./values.ts";
 import { versionstamps } from "./versionstamps.ts";
 import { watch } from "./watch.ts";
@@ -27,6 +28,7 @@ const topics: Record<string, Cases> = {
   atomic,
   mutations,
   counters,
+  sums,
   versionstamps,
   expiry,
   expiryWatch,
