@@ -42,9 +42,9 @@ func (d *decoder) view(buffer *ArrayBuffer) (any, error) {
 		if flags, err = d.uint32(); err != nil {
 			return nil, err
 		}
-		if resizable := flags&viewFlagResizableBuffer != 0; resizable != buffer.Resizable {
-			return nil, d.invalid("a view whose flags are not those of its buffer")
-		}
+	}
+	if resizable := flags&viewFlagResizableBuffer != 0; resizable != buffer.Resizable {
+		return nil, d.invalid("a view whose flags are not those of its buffer")
 	}
 	view.LengthTracking = flags&viewFlagLengthTracking != 0
 	if problem := view.check(); problem != "" {

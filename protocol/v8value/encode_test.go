@@ -45,6 +45,7 @@ func TestEncode(t *testing.T) {
 		"empty array":         {&v8value.Array{}, "41 00 24 00 00"},
 		"sparse array":        {&v8value.Array{Length: 5}, "61 05 40 00 05"},
 		"error of everything": {&v8value.Error{Class: v8value.ClassURIError, Message: pointer("m"), Stack: pointer("s"), Cause: v8value.Undefined{}}, "72 55 6d 22 01 6d 73 22 01 73 63 5f 2e"},
+		"buffer at its most":  {&v8value.ArrayBuffer{Data: []byte{5}, Resizable: true, MaxByteLength: 1}, "7e 01 01 05"},
 		"object of Deno":      {&v8value.Host{Value: v8value.Null{}}, "5c ffffffff0f 30"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,6 +89,8 @@ func TestEncodeRefuses(t *testing.T) {
 		"an error of no class":              &v8value.Error{},
 		"text that is no UTF-8":             "\xff",
 		"text that ends in a character":     "a\xe2\x82",
+		"text that ends in a surrogate":     "a\xed\xa0",
+		"the first byte of a surrogate":     "\xed",
 		"a message that is no UTF-8":        &v8value.Error{Class: v8value.ClassError, Message: pointer("\xff")},
 		"a key that is no UTF-8":            &v8value.Object{Properties: properties("\xff", true)},
 		"flags that exclude others":         &v8value.RegExp{Flags: v8value.FlagUnicode | v8value.FlagUnicodeSets},
