@@ -39,6 +39,9 @@ func TestCombine(t *testing.T) {
 		"min of another operand": {mutation: protocol.Mutation{Type: protocol.MutationMin, Value: bytesValue}, text: "Failed to perform 'min' mutation on a non-U64 operand"},
 		"max of another operand": {mutation: protocol.Mutation{Type: protocol.MutationMax, Value: v8(t, 1.0)}, text: "Failed to perform 'max' mutation on a non-U64 operand"},
 		"max of another value":   {mutation: protocol.Mutation{Type: protocol.MutationMax, Value: five}, stored: &bytesValue, text: "Failed to perform 'max' mutation on a non-U64 value in the database"},
+		"counter with a minimum": {mutation: protocol.Mutation{Type: protocol.MutationSum, Value: five, SumMin: []byte{1}}, text: "Cannot use min/max parameters with KvU64 operands"},
+		"counter with a maximum": {mutation: protocol.Mutation{Type: protocol.MutationSum, Value: five, SumMax: []byte{1}}, text: "Cannot use min/max parameters with KvU64 operands"},
+		"counter with a clamp":   {mutation: protocol.Mutation{Type: protocol.MutationSum, Value: five, SumClamp: true}, text: "Cannot use min/max parameters with KvU64 operands"},
 		"sum of bytes":           {mutation: protocol.Mutation{Type: protocol.MutationSum, Value: bytesValue}, text: "Some of the parameters are not valid V8 values"},
 		"sum of a number": {
 			mutation: protocol.Mutation{Type: protocol.MutationSum, Value: v8(t, 2.0)}, stored: new(v8(t, 1.0)),
