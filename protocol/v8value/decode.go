@@ -8,7 +8,8 @@ import (
 )
 
 // Decode reads a value of version 13 to 16 ("V8, ValueSerializer"). It shares no
-// memory with data. It fails with ErrInvalid, ErrVersion or ErrTooDeep.
+// memory with data, and passes over what follows the value, as V8 does. It fails with
+// ErrInvalid, ErrVersion or ErrTooDeep.
 func Decode(data []byte) (any, error) {
 	d := decoder{reader: reader{data: data}}
 	if err := d.header(); err != nil {
@@ -56,19 +57,17 @@ func (d *decoder) header() error {
 	return nil
 }
 
-// whole takes the value up to the end of the data.
+// whole takes the value, or all of the data if that is what it takes.
 func (d *decoder) whole() (any, error) {
 	value, err := d.value()
-	if errors.Is(err, errUnreadable) {
+	switch {
+	case errors.Is(err, errUnreadable):
 		return &Opaque{Data: slices.Clone(d.data)}, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
+	default:
+		return value, nil
 	}
-	if _, more := d.peekTag(); more {
-		return nil, d.invalid("something follows the value")
-	}
-	return value, nil
 }
 
 // add gives the object the next number.
