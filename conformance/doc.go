@@ -7,5 +7,9 @@
 // listed as a KnownDifference, and the list is checked too: a listed case that
 // passes is an error.
 //
+// Some cases record a history of what concurrent clients saw, and check it in two
+// ways: checkOrder finds a place for every call and every state of a watch in the
+// order of the versionstamps, and porcupine an order of all calls.
+//
 // The folder clients holds the suites that real Deno and Node programs run.
 package conformance

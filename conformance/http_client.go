@@ -96,7 +96,16 @@ type reply struct {
 	body   []byte
 }
 
-func (r reply) err() error { return fmt.Errorf("status %d: %s", r.status, r.body) }
+func (r reply) err() error { return &statusError{r.status, string(r.body)} }
+
+// statusError is a reply that is no success.
+type statusError struct {
+	status int
+	text   string
+}
+
+// Error implements error.
+func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.status, e.text) }
 
 func post(ctx context.Context, client *http.Client, url string, header http.Header, body []byte) (reply, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))

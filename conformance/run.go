@@ -47,6 +47,16 @@ func Run(t *testing.T, open func(t *testing.T) kvconnect.Backend) {
 			}
 		})
 	}
+	t.Run("over a slow server", func(t *testing.T) {
+		t.Parallel()
+		backend := open(t)
+		t.Cleanup(func() {
+			if err := backend.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		})
+		runSlowServer(t, backend)
+	})
 }
 
 // RunHTTP checks a live server, over HTTP/1.1 and over HTTP/2 with prior
@@ -130,7 +140,7 @@ func failf(format string, args ...any) {
 func allCases() []testCase {
 	var cases []testCase
 	for _, group := range [][]testCase{
-		readCases, writeCases, counterCases, sumCases, expiryCases, watchCases, concurrencyCases,
+		readCases, writeCases, counterCases, sumCases, expiryCases, watchCases, concurrencyCases, historyCases,
 	} {
 		cases = append(cases, group...)
 	}

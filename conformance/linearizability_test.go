@@ -1,0 +1,160 @@
+package conformance
+
+import (
+	"context"
+	"flag"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+var (
+	linearizabilityDuration = flag.Duration("linearizability.duration", 0, "how long TestLinearizability records new histories; each run has at least one")
+	linearizabilitySeed     = flag.Uint64("linearizability.seed", 0, "makes the choices of TestLinearizability those of an earlier run; 0 for new ones")
+)
+
+// historyPatience bounds one history, which takes a fraction.
+const historyPatience = 2 * time.Minute
+
+// hardship is what clients and server suffer beside delays.
+type hardship struct {
+	breakOne int64 // of the proxy between them
+	restarts int
+	end      func(*process, *testing.T) // of a server that is restarted
+}
+
+// What clients on both protocols see of a server is one history, whatever happens
+// to their connections and to the server.
+func TestLinearizability(t *testing.T) {
+	t.Parallel()
+	seed := *linearizabilitySeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	for name, h := range map[string]hardship{
+		"delays":                        {},
+		"delays and broken connections": {breakOne: 100},
+		"delays and stopped servers":    {restarts: 3, end: (*process).stop},
+		"delays and killed servers":     {breakOne: 200, restarts: 6, end: (*process).kill},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("for the same choices: -linearizability.seed=%d", seed)
+				}
+			})
+			seeds := rand.New(rand.NewPCG(seed, 0))
+			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "")
+			start := time.Now()
+			for done := false; !done; done = t.Failed() || time.Since(start) > *linearizabilityDuration {
+				server = h.suffer(t, server, seeds.Uint64())
+			}
+			server.stop(t)
+		})
+	}
+}
+
+// bursts gives how many there are in a history: more if there is time.
+func bursts() int {
+	switch {
+	case *linearizabilityDuration > 0:
+		return 20
+	case testing.Short():
+		return 3
+	default:
+		return 6
+	}
+}
+
+// suffer records a history and checks it. It gives the server that is there in the
+// end.
+func (h hardship) suffer(t *testing.T, server *process, seed uint64) *process {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), historyPatience)
+	defer cancel()
+	proxy := startRoughProxy(t, server.addr, seed)
+	defer proxy.close()
+	w := &workload{
+		ways: openWays(t, 8, proxy.url), key: newProbe(ctx, nil).key,
+		clients: 8, calls: 25, bursts: bursts(), watches: 6,
+		lossy: h.breakOne > 0 || h.restarts > 0, mismatches: true, seed: seed, patience: processPatience,
+	}
+	proxy.breakOne.Store(h.breakOne)
+	r, server := h.record(ctx, t, w, server)
+
+	// A server that has just started has no write under way.
+	server.stop(t)
+	server = server.restart(t)
+	w.ways = openWays(t, 1, server.url)
+	recorded, err := w.finish(ctx, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := tallyOf(recorded)
+	t.Log(counts)
+	if err := recorded.check(); err != nil {
+		t.Fatal(err)
+	}
+	if err := counts.check(w); err != nil {
+		t.Error(err)
+	}
+	return server
+}
+
+// record runs the workload, and restarts the server in the middle of it.
+func (h hardship) record(ctx context.Context, t *testing.T, w *workload, server *process) (*recorder, *process) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
+	restart := make(chan struct{}, h.restarts)
+	total := int64(w.clients * w.calls * w.bursts)
+	every := total / int64(h.restarts+1)
+	w.called = func(calls int64) {
+		if calls%every == 0 && calls < total {
+			restart <- struct{}{}
+		}
+	}
+	var r *recorder
+	var err error
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		r, err = w.run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-finished // also if the server does not start again
+	}()
+	for {
+		select {
+		case <-restart:
+			h.end(server, t)
+			server = server.restart(t)
+		case <-finished:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r, server
+		}
+	}
+}
+
+// openWays gives ways to a server, over one protocol and the other by turns.
+func openWays(t *testing.T, n int, url string) []database {
+	t.Helper()
+	protocols := slices.Sorted(maps.Keys(httpClients))
+	ways := make([]database, n)
+	for i := range ways {
+		client := httpClients[protocols[i%len(protocols)]]()
+		t.Cleanup(client.CloseIdleConnections)
+		db, err := openHTTP(t.Context(), client, url, processToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ways[i] = db
+	}
+	return ways
+}
