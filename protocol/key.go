@@ -36,6 +36,11 @@ const (
 
 	maxShortBigIntBytes = 8
 	maxBigIntBytes      = 255
+
+	signBit = 1 << 63
+	// nanBits is a NaN without payload. JavaScript has one with the sign bit too,
+	// which processors give for 0/0, and Deno stores it as another key.
+	nanBits = 0x7ff8 << 48
 )
 
 // Encode gives the bytes under which the key is stored. It fails with
@@ -116,10 +121,9 @@ func appendEscaped(out, data []byte) []byte {
 // appendNumber maps floats to bytes that compare as the floats do: a positive
 // one gets its sign bit set, a negative one has all bits turned over.
 func appendNumber(out []byte, f float64) []byte {
-	const signBit = 1 << 63
 	bits := math.Float64bits(f)
 	if math.IsNaN(f) {
-		bits = math.Float64bits(math.NaN()) &^ 1 // Go's NaN has a payload, JavaScript's has none
+		bits = bits&signBit | nanBits // Go's NaN has a payload, JavaScript's has none
 	}
 	if bits&signBit != 0 {
 		bits = ^bits
@@ -174,7 +178,8 @@ func decodePart(raw []byte) (part any, n int, err error) {
 		if len(raw) < 9 {
 			return nil, 0, fmt.Errorf("%w: a number is cut short", ErrInvalidKey)
 		}
-		return decodeNumber(binary.BigEndian.Uint64(raw[1:])), 9, nil
+		number, err := decodeNumber(binary.BigEndian.Uint64(raw[1:]))
+		return number, 9, err
 	case tag == tagFalse, tag == tagTrue:
 		return tag == tagTrue, 1, nil
 	default:
@@ -199,12 +204,17 @@ func decodeEscaped(raw []byte) (data []byte, n int, err error) {
 	}
 }
 
-func decodeNumber(bits uint64) float64 {
-	const signBit = 1 << 63
+func decodeNumber(bits uint64) (float64, error) {
 	if bits&signBit != 0 {
-		return math.Float64frombits(bits &^ signBit)
+		bits &^= signBit
+	} else {
+		bits = ^bits
 	}
-	return math.Float64frombits(^bits)
+	f := math.Float64frombits(bits)
+	if math.IsNaN(f) && bits&^signBit != nanBits {
+		return 0, fmt.Errorf("%w: a NaN has a payload", ErrInvalidKey)
+	}
+	return f, nil
 }
 
 func decodeBigInt(raw []byte) (part any, n int, err error) {
