@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,6 +20,9 @@ const (
 
 	// busyTimeout is how long SQLite waits for a lock of another process.
 	busyTimeout = "busy_timeout = 5000"
+
+	// immutableMode reads a file that nobody writes to, without any file beside it.
+	immutableMode = "ro&immutable=1"
 )
 
 // Open opens the database at options.Path. It fails with ErrSchema if the tables
@@ -37,6 +41,9 @@ func open(options Options) (_ *Backend, err error) {
 		return nil, err
 	}
 	options = options.withDefaults()
+	if err := refuse(path, options.ReadOnly); err != nil {
+		return nil, err
+	}
 	b := &Backend{path: path, clock: &expiryClock{clock: options.Clock}, hub: newHub(), logger: options.Logger}
 	b.announcedMs = b.clock.nowMs()
 	var writeConn *conn
@@ -110,7 +117,7 @@ func readOnlyMode(path string) (string, error) {
 	if err := file.Close(); err != nil {
 		return "", err
 	}
-	const shared, immutable = "ro", "ro&immutable=1"
+	const shared = "ro"
 	c, err := openConn(path, shared, busyTimeout)
 	if err == nil {
 		_, _, err = c.queryInt("select count(*) from sqlite_schema")
@@ -123,7 +130,7 @@ func readOnlyMode(path string) (string, error) {
 		return "", fmt.Errorf("%w: its last changes are in %s-wal, and reading them takes a folder that can be written to; "+
 			"let this user write in it, or close the database in order first", err, path)
 	}
-	return immutable, nil
+	return immutableMode, nil
 }
 
 func (o Options) withDefaults() Options {
@@ -200,8 +207,10 @@ func hint(err error, readOnly bool) error {
 		return fmt.Errorf("%w: the file is not an SQLite database; name another one", err)
 	case isSQLiteError(err, sqlite3.ErrCantOpen) && !readOnly:
 		return fmt.Errorf("%w: check that the folder exists and that this user may read and write in it", err)
-	case isSQLiteError(err, sqlite3.ErrReadonly) && !readOnly:
-		return fmt.Errorf("%w: give this user permission to write, or use --read-only", err)
+	case (isSQLiteError(err, sqlite3.ErrReadonly) || errors.Is(err, fs.ErrPermission)) && !readOnly:
+		return fmt.Errorf("%w: give this user permission to read and write the file and to write in its folder, or use --read-only", err)
+	case isSQLiteError(err, sqlite3.ErrCorrupt):
+		return fmt.Errorf("%w: the file is damaged, or a part of it is missing; restore it from a backup", err)
 	case isSQLiteError(err, sqlite3.ErrBusy):
 		return fmt.Errorf("%w: another process holds the file; stop it", err)
 	default:

@@ -86,20 +86,12 @@ func migrate(c *conn) (id uuid.UUID, err error) {
 			err = errors.Join(err, c.exec("rollback"))
 		}
 	}()
-	if foreign, _, err := c.queryInt(countForeignTables); err != nil {
-		return uuid.UUID{}, err
-	} else if foreign > 0 {
-		return uuid.UUID{}, fmt.Errorf("%w: it is the database of another program; name another file", ErrSchema)
-	}
-	if err := c.script(createMigrationState); err != nil {
-		return uuid.UUID{}, err
-	}
-	version, _, err := c.queryInt(selectSchemaVersion)
+	version, err := usableVersion(c)
 	if err != nil {
 		return uuid.UUID{}, err
 	}
-	if version > schemaVersion {
-		return uuid.UUID{}, errSchemaTooNew(version)
+	if err := c.script(createMigrationState); err != nil {
+		return uuid.UUID{}, err
 	}
 	for ; version < schemaVersion; version++ {
 		if err := c.script(migrations[version]); err != nil {
@@ -119,6 +111,29 @@ func migrate(c *conn) (id uuid.UUID, err error) {
 		return uuid.UUID{}, err
 	}
 	return id, c.exec("commit")
+}
+
+// usableVersion gives the version of the tables, 0 for a file without any. It fails
+// with ErrSchema for one that cannot be brought to schemaVersion.
+func usableVersion(c *conn) (version int64, err error) {
+	foreign, _, err := c.queryInt(countForeignTables)
+	if err != nil {
+		return 0, err
+	}
+	if foreign > 0 {
+		return 0, fmt.Errorf("%w: it is the database of another program; name another file", ErrSchema)
+	}
+	version, _, err = c.queryInt(selectSchemaVersion)
+	switch {
+	case isNoTable(err):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case version > schemaVersion:
+		return 0, errSchemaTooNew(version)
+	default:
+		return version, nil
+	}
 }
 
 // inspect checks the tables of a file that is open for reading only, and gives
