@@ -14,6 +14,8 @@ const (
 	expiryIsNotTold      = "a watch is told of an expiry at the next sweep at best"
 	relativeEndpoint     = "the endpoint URL is relative, as version 2 allows"
 	noVersion1           = "it does not speak version 1"
+	emptyKeys            = "empty keys are served"
+	anyBody              = "a body may be of any size"
 )
 
 // differencesOfOracle are the faults of Deno's own engine, and of the little
@@ -42,6 +44,29 @@ var differencesOfOracle = []KnownDifference{
 	{Case: "metadata/versions to come", Reason: relativeEndpoint},
 	{Case: "metadata/the access token is not handed out", Reason: "it has one token for everything"},
 	{Case: "data path/absent check as ten zero bytes", Reason: "only no bytes at all mean an absent key"},
+	{Case: "limits/empty key of a set", Reason: emptyKeys},
+	{Case: "limits/empty key of a delete", Reason: emptyKeys},
+	{Case: "limits/empty key of a sum", Reason: emptyKeys},
+	{Case: "limits/empty key of a min", Reason: emptyKeys},
+	{Case: "limits/empty key of a max", Reason: emptyKeys},
+	{Case: "limits/empty key of a set with versionstamped key", Reason: emptyKeys},
+	{Case: "limits/empty key of a check", Reason: emptyKeys},
+	{Case: "limits/empty key of a watch", Reason: emptyKeys},
+	{Case: "limits/key of a set with versionstamped key", Reason: "its suffix is not counted"},
+	{Case: "limits/key of a watch", Reason: "watched keys may be of any length"},
+	{Case: "limits/watched keys", Reason: "any number of keys can be watched"},
+	{Case: "limits/checks", Reason: "ten checks at most"},
+	{Case: "limits/total with keys of checks", Reason: "ten checks at most"},
+	{Case: "limits/total with bounds of sums", Reason: "they are not counted"},
+	{Case: "limits/metadata exchange body", Reason: anyBody},
+	{Case: "limits/metadata exchange body without Content-Length", Reason: anyBody},
+	{Case: "limits/snapshot read body", Reason: anyBody},
+	{Case: "limits/snapshot read body without Content-Length", Reason: anyBody},
+	{Case: "limits/atomic write body", Reason: anyBody},
+	{Case: "limits/atomic write body without Content-Length", Reason: anyBody},
+	{Case: "limits/watch body", Reason: anyBody},
+	{Case: "limits/watch body without Content-Length", Reason: anyBody},
+	{Case: "limits/texts", Reason: "its texts are its own"},
 }
 
 // startOracle starts the server of clients/oracle and gives its URL.

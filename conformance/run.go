@@ -3,6 +3,8 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,7 +75,7 @@ func RunHTTP(t *testing.T, url, token string, known ...KnownDifference) {
 			if err != nil {
 				t.Fatalf("metadata exchange: %v", err)
 			}
-			for _, c := range append(allCases(), httpCases(client, url, token)...) {
+			for _, c := range casesOverHTTP(client, url, token) {
 				t.Run(c.name, func(t *testing.T) {
 					t.Parallel()
 					compare(t, c, runCase(t, c, database), known)
@@ -87,7 +89,7 @@ func RunHTTP(t *testing.T, url, token string, known ...KnownDifference) {
 func checkNames(t *testing.T, known []KnownDifference) {
 	t.Helper()
 	names := make(map[string]bool)
-	for _, c := range append(allCases(), httpCases(nil, "", "")...) {
+	for _, c := range casesOverHTTP(nil, "", "") {
 		names[c.name] = true
 	}
 	for _, difference := range known {
@@ -140,9 +142,13 @@ func failf(format string, args ...any) {
 func allCases() []testCase {
 	var cases []testCase
 	for _, group := range [][]testCase{
-		readCases, writeCases, counterCases, sumCases, expiryCases, watchCases, concurrencyCases, historyCases,
+		readCases, writeCases, keyCases, counterCases, sumCases, expiryCases, watchCases, concurrencyCases, historyCases,
 	} {
 		cases = append(cases, group...)
 	}
 	return cases
+}
+
+func casesOverHTTP(client *http.Client, url, token string) []testCase {
+	return slices.Concat(allCases(), httpCases(client, url, token), limitCases(url, token), badInputCases())
 }

@@ -18,7 +18,7 @@ func DecodeAtomicWrite(body []byte) (AtomicWrite, error) {
 	if n := counts[2] + counts[3]; n > MaxMutations {
 		return AtomicWrite{}, fmt.Errorf("%s: %w: %d with the enqueues, at most %d", op, ErrTooManyMutations, n, MaxMutations)
 	}
-	if !ok || proto.Unmarshal(body, &message) != nil {
+	if !ok || proto.Unmarshal(body, &message) != nil || hasMistypedField(message.ProtoReflect()) {
 		return AtomicWrite{}, malformed(op, &message)
 	}
 	if len(message.GetEnqueues()) > 0 {

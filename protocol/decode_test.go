@@ -137,16 +137,25 @@ func TestDecodeAtomicWrite(t *testing.T) {
 		"value of 65537 bytes":     {write(set(key, filled(65537))), protocol.ErrValueTooLong},
 		"set without value":        {mutation(func(m *datapath.Mutation) { m.Value = nil }), protocol.ErrValueMissing},
 		"no encoding":              {mutation(func(m *datapath.Mutation) { m.Value.Encoding = 0 }), protocol.ErrUnknownEncoding},
+		"encoding -1":              {mutation(func(m *datapath.Mutation) { m.Value.Encoding = -1 }), protocol.ErrUnknownEncoding},
 		"encoding 4":               {mutation(func(m *datapath.Mutation) { m.Value.Encoding = 4 }), protocol.ErrUnknownEncoding},
 		"no type":                  {mutation(func(m *datapath.Mutation) { m.MutationType = 0 }), protocol.ErrUnknownMutation},
+		"type -1":                  {mutation(func(m *datapath.Mutation) { m.MutationType = -1 }), protocol.ErrUnknownMutation},
 		"type 6":                   {mutation(func(m *datapath.Mutation) { m.MutationType = 6 }), protocol.ErrUnknownMutation},
 		"expires never, 0":         {mutation(func(m *datapath.Mutation) { m.ExpireAtMs = 0 }), nil},
 		"expires never, -1":        {mutation(func(m *datapath.Mutation) { m.ExpireAtMs = -1 }), nil},
 		"expires before the epoch": {mutation(func(m *datapath.Mutation) { m.ExpireAtMs = -2 }), protocol.ErrInvalidExpireAt},
+		"set of 0 bytes in LE64":   {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_LE64, nil), protocol.ErrInvalidValue},
+		"set of 0 bytes in V8":     {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_V8, nil), nil},
+		"set of 0 bytes":           {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_BYTES, nil), nil},
 		"set of 7 bytes in LE64":   {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_LE64, filled(7)), protocol.ErrInvalidValue},
 		"set of 8 bytes in LE64":   {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_LE64, filled(8)), nil},
 		"set of 9 bytes in LE64":   {operand(datapath.MutationType_M_SET, datapath.ValueEncoding_VE_LE64, filled(9)), protocol.ErrInvalidValue},
+		"sum of 7 bytes in LE64":   {operand(datapath.MutationType_M_SUM, datapath.ValueEncoding_VE_LE64, filled(7)), protocol.ErrInvalidValue},
+		"min of 9 bytes in LE64":   {operand(datapath.MutationType_M_MIN, datapath.ValueEncoding_VE_LE64, filled(9)), protocol.ErrInvalidValue},
+		"max of 0 bytes in LE64":   {operand(datapath.MutationType_M_MAX, datapath.ValueEncoding_VE_LE64, nil), protocol.ErrInvalidValue},
 		"sum of LE64":              {operand(datapath.MutationType_M_SUM, datapath.ValueEncoding_VE_LE64, filled(8)), nil},
+		"819199 bytes in all":      {write(bulk(819199)...), nil},
 		"819200 bytes in all":      {write(bulk(819200)...), nil},
 		"819201 bytes in all":      {write(bulk(819201)...), protocol.ErrAtomicWriteTooLarge},
 	})
@@ -249,33 +258,4 @@ func TestAbsentCheckInBothForms(t *testing.T) {
 	if diff := cmp.Diff(want, got.Checks); diff != "" {
 		t.Errorf("checks (-want +got):\n%s", diff)
 	}
-}
-
-func FuzzDecodeRequests(f *testing.F) {
-	f.Add(marshal(f, write(set([]byte{1}, []byte{2}))))
-	f.Add(marshal(f, &datapath.SnapshotRead{Ranges: []*datapath.ReadRange{{Start: []byte{1}, End: []byte{2}, Limit: 3, Reverse: true}}}))
-	f.Add(marshal(f, &datapath.Watch{Keys: []*datapath.WatchKey{{Key: []byte{1}}}}))
-	f.Add(marshal(f, &datapath.AtomicWrite{Checks: []*datapath.Check{{Key: []byte{1}, Versionstamp: filled(10)}}, Enqueues: []*datapath.Enqueue{{}}}))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		if read, err := protocol.DecodeSnapshotRead(body); err == nil {
-			entries := 0
-			for _, r := range read.Ranges {
-				entries += r.Limit
-			}
-			if len(read.Ranges) > protocol.MaxReadRanges || entries > protocol.MaxReadEntries {
-				t.Errorf("a snapshot read over the limits came through: %d ranges, %d entries", len(read.Ranges), entries)
-			}
-		}
-		if w, err := protocol.DecodeAtomicWrite(body); err == nil {
-			for _, m := range w.Mutations {
-				stored := m.StoredKey(protocol.VersionstampOf(1))
-				if len(stored) == 0 || len(stored) > protocol.MaxWriteKeyBytes || len(m.Value.Data) > protocol.MaxValueBytes || m.ExpireAtMs < 0 {
-					t.Errorf("a mutation over the limits came through: %+v", m)
-				}
-			}
-		}
-		if w, err := protocol.DecodeWatch(body); err == nil && len(w.Keys) > protocol.MaxWatchedKeys {
-			t.Errorf("a watch of %d keys came through", len(w.Keys))
-		}
-	})
 }

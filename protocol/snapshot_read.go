@@ -37,7 +37,7 @@ func DecodeSnapshotRead(body []byte) (SnapshotRead, error) {
 	if n := counts[1]; n > MaxReadRanges {
 		return SnapshotRead{}, fmt.Errorf("%s: %w: %d, at most %d", op, ErrTooManyReadRanges, n, MaxReadRanges)
 	}
-	if !ok || proto.Unmarshal(body, &message) != nil {
+	if !ok || proto.Unmarshal(body, &message) != nil || hasMistypedField(message.ProtoReflect()) {
 		return SnapshotRead{}, malformed(op, &message)
 	}
 	read := SnapshotRead{Ranges: make([]ReadRange, 0, len(message.GetRanges()))}

@@ -46,7 +46,7 @@ func DecodeWatch(body []byte) (Watch, error) {
 	if n := counts[1]; n > MaxWatchedKeys {
 		return Watch{}, fmt.Errorf("%s: %w: %d, at most %d", op, ErrTooManyWatchedKeys, n, MaxWatchedKeys)
 	}
-	if !ok || proto.Unmarshal(body, &message) != nil {
+	if !ok || proto.Unmarshal(body, &message) != nil || hasMistypedField(message.ProtoReflect()) {
 		return Watch{}, malformed(op, &message)
 	}
 	watch := Watch{Keys: make([][]byte, 0, len(message.GetKeys()))}

@@ -59,6 +59,11 @@ export const features = {
     present: client.hasCommitVersionstamp,
     otherwise: "this client has no kv.commitVersionstamp()",
   },
+  wholeClone: {
+    present: runtime === "deno",
+    otherwise:
+      "@deno/kv stores a view without its buffer; Node 20 knows no Float16Array",
+  },
   negativeZeroKeys: {
     present: runtime === "deno",
     otherwise: "@deno/kv encodes -0 in a key as 0",
