@@ -132,7 +132,10 @@ func TestClientProgramsAreSound(t *testing.T) {
 	t.Parallel()
 	needClients(t)
 	for _, args := range [][]string{
-		{"check", "deno_test.ts", "node_test.ts", "restart.ts", "app.ts", "sharedfile.ts", "v8values.ts"},
+		{
+			"check", "deno_test.ts", "node_test.ts", "restart.ts", "app.ts", "calls.ts", "sharedfile.ts", "sharedqueue.ts",
+			"sharedopen.ts", "v8values.ts",
+		},
 		{"lint"},
 		{"fmt", "--check"},
 	} {
@@ -222,36 +225,4 @@ func TestApplication(t *testing.T) {
 		server.stop(t)
 		server = server.restart(t)
 	}
-}
-
-// A file that Deno made is served, changed, and opened by Deno again; and the
-// other way round.
-func TestFileSharedWithDeno(t *testing.T) {
-	t.Parallel()
-	needClients(t)
-	program := func(t *testing.T, args ...string) {
-		t.Helper()
-		runClient(t, target{}, denoPath(t), append([]string{"run", "-A", "sharedfile.ts"}, args...)...)
-	}
-	t.Run("made by Deno", func(t *testing.T) {
-		t.Parallel()
-		path := filepath.Join(t.TempDir(), "kv.sqlite")
-		program(t, "write", path)
-		server := startProcess(t, path, "")
-		program(t, "check-remote", server.url)
-		program(t, "touch", server.url)
-		server.stop(t)
-		program(t, "check", path)
-		server = server.restart(t)
-		server.stop(t)
-	})
-	t.Run("made here", func(t *testing.T) {
-		t.Parallel()
-		path := filepath.Join(t.TempDir(), "kv.sqlite")
-		server := startProcess(t, path, "")
-		program(t, "write", server.url)
-		program(t, "touch", server.url)
-		server.stop(t)
-		program(t, "check", path)
-	})
 }

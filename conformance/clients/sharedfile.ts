@@ -1,6 +1,7 @@
 // One database file, used by Deno directly and by a server in turn. For Deno.
 //
 //   sharedfile.ts write PATH          Deno writes a new file of its own
+//   sharedfile.ts write-and-hold PATH the same, and holds it open until it is killed
 //   sharedfile.ts check-remote URL    a server that opened it shows all of it
 //   sharedfile.ts touch URL           that server changes it
 //   sharedfile.ts check PATH          Deno opens it again and finds everything
@@ -13,12 +14,12 @@ import { DatabaseSync } from "node:sqlite";
 import { deserialize } from "node:v8";
 import {
   assertAbsent,
-  assertSame,
   assertValue,
   collect,
   commit,
 } from "./suite/assertions.ts";
-import { orderedParts, sampleValues } from "./suite/samples.ts";
+import { assertSame } from "./suite/same.ts";
+import { denoSamples, orderedParts, sampleValues } from "./suite/samples.ts";
 import { clockShows, expiring, type ExpiryTime } from "./suite/waiting.ts";
 
 const dayMs = 86_400_000;
@@ -56,6 +57,12 @@ async function write(kv: Deno.Kv, target: string): Promise<void> {
     const due = await expiring(dayMs, () => kv.enqueue(message, options));
     await kv.set(key("queued"), due);
   }
+}
+
+async function writeAndHold(kv: Deno.Kv, target: string): Promise<void> {
+  await write(kv, target);
+  console.log("written");
+  await new Promise(() => setInterval(() => {}, dayMs));
 }
 
 async function touch(kv: Deno.Kv): Promise<void> {
@@ -141,8 +148,18 @@ async function checkWritten(kv: Deno.Kv): Promise<void> {
   ]);
 }
 
+/** Everything that Deno can store, by kind. */
+function allSamples(): [string, unknown[]][] {
+  return [
+    ...Object.entries(sampleValues(Deno.KvU64)),
+    ...Object.entries(denoSamples).map(([kind, samples]) =>
+      [kind, samples()] as [string, unknown[]]
+    ),
+  ];
+}
+
 async function storeSamples(kv: Deno.Kv, name: string): Promise<void> {
-  for (const [kind, samples] of Object.entries(sampleValues(Deno.KvU64))) {
+  for (const [kind, samples] of allSamples()) {
     const store = kv.atomic();
     for (const [index, value] of samples.entries()) {
       store.set(key(name, kind, index), value);
@@ -153,7 +170,7 @@ async function storeSamples(kv: Deno.Kv, name: string): Promise<void> {
 
 async function checkSamples(kv: Deno.Kv, name: string): Promise<void> {
   let count = 0;
-  for (const [kind, samples] of Object.entries(sampleValues(Deno.KvU64))) {
+  for (const [kind, samples] of allSamples()) {
     for (const [index, value] of samples.entries()) {
       const entry = await kv.get(key(name, kind, index));
       assert.notEqual(
@@ -267,6 +284,7 @@ function isFile(target: string): boolean {
 const commands: Record<string, (kv: Deno.Kv, target: string) => Promise<void>> =
   {
     write,
+    "write-and-hold": writeAndHold,
     touch,
     check,
     "check-remote": checkRemote,
@@ -275,7 +293,7 @@ const [name = "", target] = Deno.args;
 const command = commands[name];
 if (command === undefined || target === undefined) {
   throw new Error(
-    "say `write`, `check-remote`, `touch` or `check`, and a path or URL",
+    "say `write`, `write-and-hold`, `check-remote`, `touch` or `check`, and a path or URL",
   );
 }
 const kv = await Deno.openKv(target);

@@ -37,16 +37,6 @@ export async function commitFails(write: Deno.AtomicOperation): Promise<void> {
   assert.deepEqual({ ...await write.commit() }, { ok: false });
 }
 
-/** Asserts that a value came back as it was stored, of the same class included. */
-export function assertSame(actual: unknown, expected: unknown): void {
-  assert.equal(typeof actual, typeof expected);
-  assert.equal(
-    Object.prototype.toString.call(actual),
-    Object.prototype.toString.call(expected),
-  );
-  assertEqual(actual, expected);
-}
-
 /** Asserts that the key is there with this value, and returns its versionstamp. */
 export async function assertValue(
   kv: Deno.Kv,
