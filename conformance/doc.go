@@ -11,5 +11,8 @@
 // ways: checkOrder finds a place for every call and every state of a watch in the
 // order of the versionstamps, and porcupine an order of all calls.
 //
+// RunRandom makes random writes on a backend and compares it with a model in memory.
+// TestDifferential sends random requests to a live server and to the oracle.
+//
 // The folder clients holds the suites that real Deno and Node programs run.
 package conformance

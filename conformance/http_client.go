@@ -188,7 +188,8 @@ var wireMutationTypes = map[protocol.MutationType]datapath.MutationType{
 	protocol.MutationSetVersionstampedKey: datapath.MutationType_M_SET_SUFFIX_VERSIONSTAMPED_KEY,
 }
 
-func (d *httpDatabase) atomicWrite(ctx context.Context, write protocol.AtomicWrite) (protocol.AtomicWriteOutput, error) {
+// atomicWriteMessage gives the write as it goes over the wire.
+func atomicWriteMessage(write protocol.AtomicWrite) *datapath.AtomicWrite {
 	var message datapath.AtomicWrite
 	for _, check := range write.Checks {
 		c := &datapath.Check{Key: check.Key}
@@ -207,8 +208,12 @@ func (d *httpDatabase) atomicWrite(ctx context.Context, write protocol.AtomicWri
 		}
 		message.Mutations = append(message.Mutations, mutation)
 	}
+	return &message
+}
+
+func (d *httpDatabase) atomicWrite(ctx context.Context, write protocol.AtomicWrite) (protocol.AtomicWriteOutput, error) {
 	var reply datapath.AtomicWriteOutput
-	if err := d.call(ctx, "atomic_write", &message, &reply); err != nil {
+	if err := d.call(ctx, "atomic_write", atomicWriteMessage(write), &reply); err != nil {
 		return protocol.AtomicWriteOutput{}, err
 	}
 	v, err := protocol.ParseVersionstamp(reply.GetVersionstamp())

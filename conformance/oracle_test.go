@@ -74,6 +74,7 @@ func startOracle(t *testing.T) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	command := clientCommand(ctx, target{}, denoPath(t), "run", "-A", "oracle/oracle.mjs")
+	command.Env = append(command.Env, "DBDIR="+t.TempDir()) // it is killed, and could not clean up
 	var stderr logBuffer
 	command.Stderr = &stderr
 	stdout, err := command.StdoutPipe()

@@ -205,48 +205,6 @@ func TestCancelledWriteNeverHappens(t *testing.T) {
 	wantAbsent(t, backend, "a")
 }
 
-// A write that fails must leave no trace in the group that it shares with others,
-// and must not take a versionstamp.
-func TestFailingWriteInAGroup(t *testing.T) {
-	t.Parallel()
-	for name, failing := range map[string]protocol.AtomicWrite{
-		"type mismatch": {Mutations: []protocol.Mutation{set("trace", "1"), sum("word")}},
-		"check failed":  {Checks: []protocol.Check{{Key: []byte("word")}}, Mutations: []protocol.Mutation{set("trace", "1")}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			for position := range 3 {
-				backend := open(t, sqlitebackend.Options{Path: tempPath(t)})
-				before := commit(t, backend, set("word", "x"))
-				writes := make([]protocol.AtomicWrite, 3)
-				for i := range writes {
-					writes[i] = protocol.AtomicWrite{Mutations: []protocol.Mutation{sum("counter"), set(string(rune('a'+i)), "1")}}
-				}
-				writes[position] = failing
-				outputs, errs := writeAsGroup(t, backend, writes)
-
-				version := before[7]
-				for i := range writes {
-					if i == position {
-						if errs[i] == nil && outputs[i].Status != protocol.AtomicWriteCheckFailed {
-							t.Errorf("the failing write ended with %v", outputs[i])
-						}
-						continue
-					}
-					version++
-					if errs[i] != nil || outputs[i].Versionstamp != protocol.VersionstampOf(int64(version)) {
-						t.Errorf("position %d: write %d got %v, %v, want the version %d", position, i, outputs[i], errs[i], version)
-					}
-					wantValue(t, backend, string(rune('a'+i)), "1")
-				}
-				wantAbsent(t, backend, "trace")
-				wantValue(t, backend, "word", "x")
-				wantValue(t, backend, "counter", "\x02\x00\x00\x00\x00\x00\x00\x00")
-			}
-		})
-	}
-}
-
 // writeAsGroup has the writes committed together, in order.
 func writeAsGroup(t *testing.T, b *sqlitebackend.Backend, writes []protocol.AtomicWrite) ([]protocol.AtomicWriteOutput, []error) {
 	t.Helper()

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvconnect/kvconnect/conformance"
 	"github.com/kvconnect/kvconnect/protocol"
 	"github.com/kvconnect/kvconnect/sqlitebackend"
 )
@@ -42,36 +43,36 @@ func watch(t *testing.T, b *sqlitebackend.Backend, key string) protocol.Watcher 
 
 func TestExpiryIsExactToTheMillisecond(t *testing.T) {
 	t.Parallel()
-	clock := newFakeClock()
+	clock := conformance.NewClock()
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
-	commit(t, backend, setUntil("a", clock.inMs(time.Second)))
+	commit(t, backend, setUntil("a", clock.InMs(time.Second)))
 	watcher := watch(t, backend, "a")
 	awaitState(t, watcher, true)
 
-	clock.move(time.Second - time.Millisecond)
+	clock.Move(time.Second - time.Millisecond)
 	wantValue(t, backend, "a", "1")
-	clock.move(time.Millisecond)
+	clock.Move(time.Millisecond)
 	wantAbsent(t, backend, "a") // whether it was swept by now or not
 	awaitState(t, watcher, false)
 }
 
 func TestSweeperRemovesWhatExpired(t *testing.T) {
 	t.Parallel()
-	clock := newFakeClock()
+	clock := conformance.NewClock()
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
 	const expiring = 2500 // takes the sweeper more than one turn
 	for range expiring / 500 {
 		var mutations []protocol.Mutation
 		for range 500 {
 			mutations = append(mutations, protocol.Mutation{
-				Type: protocol.MutationSetVersionstampedKey, Value: bytesValue("x"), ExpireAtMs: clock.inMs(time.Minute),
+				Type: protocol.MutationSetVersionstampedKey, Value: bytesValue("x"), ExpireAtMs: clock.InMs(time.Minute),
 				Key: []byte{byte(len(mutations)), byte(len(mutations) >> 8)},
 			})
 		}
 		commit(t, backend, mutations...)
 	}
 	commit(t, backend, set("stays", "1"))
-	clock.move(time.Minute)
+	clock.Move(time.Minute)
 	deadline := time.After(10 * time.Second)
 	for {
 		n, err := backend.StoredKeys(t.Context())
@@ -92,45 +93,45 @@ func TestSweeperRemovesWhatExpired(t *testing.T) {
 
 func TestClockThatGoesBackRevivesNothing(t *testing.T) {
 	t.Parallel()
-	clock := newFakeClock()
+	clock := conformance.NewClock()
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
-	clock.move(2 * time.Second)
+	clock.Move(2 * time.Second)
 	wantAbsent(t, backend, "a") // the backend has seen this time
-	at := clock.inMs(-time.Second)
-	clock.move(-2 * time.Second)
+	at := clock.InMs(-time.Second)
+	clock.Move(-2 * time.Second)
 	commit(t, backend, setUntil("a", at))
 	wantAbsent(t, backend, "a")
 }
 
 func TestEarlierExpiryOvertakesALaterOne(t *testing.T) {
 	t.Parallel()
-	clock := newFakeClock()
+	clock := conformance.NewClock()
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
-	commit(t, backend, setUntil("late", clock.inMs(50*time.Second)))
-	commit(t, backend, setUntil("early", clock.inMs(5*time.Second)))
+	commit(t, backend, setUntil("late", clock.InMs(50*time.Second)))
+	commit(t, backend, setUntil("early", clock.InMs(5*time.Second)))
 	early, late := watch(t, backend, "early"), watch(t, backend, "late")
 	awaitState(t, early, true)
 	awaitState(t, late, true)
-	clock.move(5 * time.Second)
+	clock.Move(5 * time.Second)
 	awaitState(t, early, false)
 	wantValue(t, backend, "late", "1")
-	clock.move(45 * time.Second)
+	clock.Move(45 * time.Second)
 	awaitState(t, late, false)
 }
 
 func TestExpiryInAFileOpenForReadingOnly(t *testing.T) {
 	t.Parallel()
-	clock := newFakeClock()
+	clock := conformance.NewClock()
 	path := filepath.Join(t.TempDir(), "kv.sqlite")
 	writing := open(t, sqlitebackend.Options{Path: path, Clock: clock})
-	commit(t, writing, setUntil("a", clock.inMs(time.Second)))
+	commit(t, writing, setUntil("a", clock.InMs(time.Second)))
 	if err := writing.Close(); err != nil {
 		t.Fatal(err)
 	}
 	backend := open(t, sqlitebackend.Options{Path: path, ReadOnly: true, Clock: clock})
 	watcher := watch(t, backend, "a")
 	awaitState(t, watcher, true)
-	clock.move(time.Second)
+	clock.Move(time.Second)
 	awaitState(t, watcher, false)
 	wantAbsent(t, backend, "a")
 }
@@ -139,9 +140,9 @@ func TestExpiryInAFileOpenForReadingOnly(t *testing.T) {
 // have seen the key expire in between.
 func TestKeyThatWasSeenToExpireIsAbsentForAWriteThatWaited(t *testing.T) {
 	t.Parallel()
-	clock := newFakeClock()
+	clock := conformance.NewClock()
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
-	commit(t, backend, counterUntil(5, clock.inMs(time.Second)))
+	commit(t, backend, counterUntil(5, clock.InMs(time.Second)))
 
 	releaseFirst := backend.HoldWriter()
 	secondHeld := make(chan func())
@@ -155,7 +156,7 @@ func TestKeyThatWasSeenToExpireIsAbsentForAWriteThatWaited(t *testing.T) {
 	awaitQueued(t, backend, 2)
 	releaseFirst()
 	releaseSecond := <-secondHeld // the group of the sum has begun
-	clock.move(2 * time.Second)
+	clock.Move(2 * time.Second)
 	wantAbsent(t, backend, "counter")
 	releaseSecond()
 	if err := <-written; err != nil {
@@ -177,9 +178,9 @@ func TestKeyThatAWriteFoundAliveStaysSoUntilItsCommit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			clock := newFakeClock()
+			clock := conformance.NewClock()
 			backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
-			commit(t, backend, counterUntil(5, clock.inMs(time.Second)))
+			commit(t, backend, counterUntil(5, clock.InMs(time.Second)))
 
 			releaseFirst := backend.HoldWriter()
 			written := make(chan error, 1)
@@ -196,7 +197,7 @@ func TestKeyThatAWriteFoundAliveStaysSoUntilItsCommit(t *testing.T) {
 			awaitQueued(t, backend, 2)
 			releaseFirst()
 			releaseSecond := <-secondHeld // the write was made, and is not committed
-			clock.move(2 * time.Second)
+			clock.Move(2 * time.Second)
 			wantValue(t, backend, "counter", "\x05\x00\x00\x00\x00\x00\x00\x00")
 			releaseSecond()
 			if err := <-written; err != nil {
@@ -215,14 +216,14 @@ func counterUntil(n uint64, expireAtMs int64) protocol.Mutation {
 
 // jumpingClock moves on by a second once it was read after jump was set.
 type jumpingClock struct {
-	*fakeClock
+	*conformance.Clock
 	jump atomic.Bool
 }
 
 func (c *jumpingClock) Now() time.Time {
-	now := c.fakeClock.Now()
+	now := c.Clock.Now()
 	if c.jump.CompareAndSwap(true, false) {
-		c.move(time.Second)
+		c.Move(time.Second)
 	}
 	return now
 }
@@ -231,9 +232,9 @@ func (c *jumpingClock) Now() time.Time {
 // shown: what the snapshot holds may have been written by somebody who saw it gone.
 func TestKeyThatExpiresWhileASnapshotIsTaken(t *testing.T) {
 	t.Parallel()
-	clock := &jumpingClock{fakeClock: newFakeClock()}
+	clock := &jumpingClock{Clock: conformance.NewClock()}
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
-	commit(t, backend, setUntil("a", clock.inMs(time.Second)), set("b", "1"))
+	commit(t, backend, setUntil("a", clock.InMs(time.Second)), set("b", "1"))
 	release := backend.HoldWriter() // or the sweeper may be the one who reads the clock
 	defer release()
 	clock.jump.Store(true)

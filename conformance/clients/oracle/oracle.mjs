@@ -7,7 +7,8 @@
 //
 // It speaks HTTP/1.1 and HTTP/2 with prior knowledge on one port, and prints
 // `listening on http://127.0.0.1:PORT` once it does. "/" is the default database,
-// "/db-NAME" another one for each name. The environment configures it:
+// "/db-NAME" another one for each name, which DELETE removes. The environment
+// configures it:
 //
 //   PORT                   the port; 0, the default, takes a free one
 //   DENO_KV_ACCESS_TOKEN   the token it accepts
@@ -18,8 +19,8 @@
 // Known faults, which known_differences.json lists case by case: a write that fails
 // in the middle keeps its earlier mutations; expired keys can be read until they are
 // swept, and no watch is told of it; versionstamped keys and keysIfUndelivered wake no
-// watch; failed_checks is always empty; ten checks at most; any number of watched
-// keys; 200 streams at once on a connection.
+// watch; ten checks at most; any number of watched keys; 200 streams at once on a
+// connection. ../../oracle_faults_test.go lists what programs cannot bring about.
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
@@ -55,6 +56,14 @@ function database(name) {
     );
   }
   return databases.get(name);
+}
+
+function remove(name) {
+  if (!databases.has(name)) return text(404, "not found");
+  native.close(databases.get(name), false);
+  databases.delete(name);
+  Deno.removeSync(join(folder, `${name}.sqlite`));
+  return new Response(null, { status: 204 });
 }
 
 function text(status, message) {
@@ -150,6 +159,7 @@ async function handle(request) {
     return text(401, "invalid access token");
   }
   const { base = "", name = "default", method } = match.groups;
+  if (request.method === "DELETE") return remove(name);
   if (method === undefined) return metadata(base, body);
   try {
     const db = database(name);
