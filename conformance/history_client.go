@@ -33,8 +33,8 @@ func (w *workload) watchedKeys(i int) [][]byte {
 	random, keys := w.newRandom("watch", i), w.keys()
 	random.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
 	switch i {
-	case 0:
-		return keys
+	case 0: // and some twice
+		return append(keys, keys[:protocol.MaxWatchedKeys-len(keys)]...)
 	case 1:
 		return keys[:1]
 	default:
@@ -83,17 +83,19 @@ func (c *randomClient) act(ctx context.Context) error {
 	switch n := c.random.IntN(100); {
 	case n < 20:
 		return c.read(ctx, keyRange(c.anyKey()))
-	case n < 35:
+	case n < 31:
 		return c.read(ctx, c.someRanges()...)
+	case n < 35:
+		return c.read(ctx, c.allRanges()...)
 	case n < 40:
 		return c.list(ctx)
-	case n < 60:
+	case n < 58:
 		return c.write(ctx, nil, c.mutations(1))
-	case n < 75:
+	case n < 73:
 		return c.write(ctx, c.checks(c.random.IntN(3)), c.mutations(2+c.random.IntN(4)))
-	case n < 90:
+	case n < 88:
 		return c.readAndWrite(ctx, 2)
-	case n < 97:
+	case n < 95:
 		return c.readAndWrite(ctx, 0)
 	default:
 		return c.write(ctx, nil, nil)
@@ -135,6 +137,17 @@ func (c *randomClient) someRanges() []protocol.ReadRange {
 		ranges = append(ranges, protocol.ReadRange{
 			Start: c.workload.key(logKey), End: c.workload.key(logKey, true), Limit: 3, Reverse: true,
 		})
+	}
+	return ranges
+}
+
+// allRanges gives everything several times over: the longer a read takes, the more
+// is written meanwhile.
+func (c *randomClient) allRanges() []protocol.ReadRange {
+	ranges := make([]protocol.ReadRange, protocol.MaxReadRanges)
+	for i := range ranges {
+		ranges[i] = c.workload.wholeRange(protocol.MaxReadEntries / len(ranges))
+		ranges[i].Reverse = i%2 == 1
 	}
 	return ranges
 }
@@ -228,11 +241,11 @@ func (c *randomClient) mutation(key []byte) protocol.Mutation {
 		return del(key)
 	case !holdsNumber:
 		return set(key, c.word())
-	case n < 40:
+	case n < 35:
 		return set(key, c.operand())
-	case n < 80:
+	case n < 85:
 		return protocol.Mutation{Type: protocol.MutationSum, Key: key, Value: c.operand()}
-	case n < 90:
+	case n < 92:
 		return protocol.Mutation{Type: protocol.MutationMin, Key: key, Value: c.operand()}
 	default:
 		return protocol.Mutation{Type: protocol.MutationMax, Key: key, Value: c.operand()}

@@ -79,59 +79,39 @@ func checkOrder(h *history) error {
 	if err != nil {
 		return err
 	}
-	var floor int // the newest place told so far
-	var events []event
-	note := func(at moment, happens func() error) { events = append(events, event{at, happens}) }
-	tell := func(place int) { floor = max(floor, place) }
-
-	for i, commit := range t.commits {
-		note(commit.call, func() error {
-			if floor > i {
-				return fmt.Errorf("%w, %s had been told:\n%s", errVersionstampBack, t.states[floor].version, commit)
-			}
-			return nil
-		})
-		note(commit.end, func() error { tell(i + 1); return nil })
-	}
+	s := &sweep{timeline: t}
+	s.addCommits()
 	for _, op := range h.operations() {
-		if write, ok := op.(*writeCall); ok && write.outcome == writeCommitted {
-			continue
+		if write, ok := op.(*writeCall); !ok || write.outcome != writeCommitted {
+			s.addCall(op)
 		}
-		var place int
-		note(op.when().call, func() (err error) {
-			place, err = t.place(floor, op.when().end, func(s *state) bool { _, ok := op.step(s); return ok })
-			return inReport(err, op)
-		})
-		note(op.when().end, func() error { tell(place); return nil })
 	}
 	for _, watch := range h.watches {
-		var last []*protocol.Entry
-		shows := func(s *state) bool { return s.shows(watch.keys, last) }
-		for _, stream := range watch.streams {
-			var place int // of the last state
-			note(stream.opened, func() error { place = floor; return nil })
-			for _, told := range stream.states {
-				note(told.seen, func() (err error) {
-					last = told.entries
-					place, err = t.place(place, told.seen, shows)
-					tell(place)
-					return inReport(err, watchReport{watch.keys, last})
-				})
-			}
-		}
-		for _, pause := range h.pauses {
-			var newest int
-			note(pause.begin, func() error { newest = floor; return nil })
-			note(pause.end, func() error {
-				if _, err := t.place(newest, pause.end, shows); err != nil {
-					return inReport(fmt.Errorf("%w: %w", errWatchBehind, err), watchReport{watch.keys, last})
-				}
-				return nil
-			})
-		}
+		s.addWatch(watch, h.pauses)
 	}
-	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
-	for _, event := range events {
+	return s.run()
+}
+
+// sweep goes through a history from one moment to the next.
+type sweep struct {
+	*timeline
+	events []event
+	floor  int // the newest place that was told so far
+}
+
+// event is something that happens in a history.
+type event struct {
+	at      moment
+	happens func() error
+}
+
+func (s *sweep) add(at moment, happens func() error) { s.events = append(s.events, event{at, happens}) }
+
+func (s *sweep) tell(place int) { s.floor = max(s.floor, place) }
+
+func (s *sweep) run() error {
+	slices.SortStableFunc(s.events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	for _, event := range s.events {
 		if err := event.happens(); err != nil {
 			return err
 		}
@@ -139,10 +119,53 @@ func checkOrder(h *history) error {
 	return nil
 }
 
-// event is something that happens in a history.
-type event struct {
-	at      moment
-	happens func() error
+func (s *sweep) addCommits() {
+	for i, commit := range s.commits {
+		s.add(commit.call, func() error {
+			if s.floor > i {
+				return fmt.Errorf("%w, %s had been told:\n%s", errVersionstampBack, s.states[s.floor].version, commit)
+			}
+			return nil
+		})
+		s.add(commit.end, func() error { s.tell(i + 1); return nil })
+	}
+}
+
+// addCall adds a call that has committed nothing.
+func (s *sweep) addCall(op operation) {
+	var place int
+	s.add(op.when().call, func() (err error) {
+		place, err = s.place(s.floor, op.when().end, func(st *state) bool { _, ok := op.step(st); return ok })
+		return inReport(err, op)
+	})
+	s.add(op.when().end, func() error { s.tell(place); return nil })
+}
+
+func (s *sweep) addWatch(watch watchHistory, pauses []pause) {
+	var last []*protocol.Entry // that it has told of
+	shows := func(st *state) bool { return st.shows(watch.keys, last) }
+	for _, stream := range watch.streams {
+		var place int // of the last state
+		s.add(stream.opened, func() error { place = s.floor; return nil })
+		for _, told := range stream.states {
+			s.add(told.seen, func() (err error) {
+				last = told.entries
+				place, err = s.place(place, told.seen, shows)
+				s.tell(place)
+				return inReport(err, watchReport{watch.keys, last})
+			})
+		}
+	}
+	for _, pause := range pauses {
+		var newest int
+		s.add(pause.begin, func() error { newest = s.floor; return nil })
+		s.add(pause.end, func() error {
+			if _, err := s.place(newest, pause.end, shows); err != nil {
+				return inReport(fmt.Errorf("%w: %w", errWatchBehind, err), watchReport{watch.keys, last})
+			}
+			return nil
+		})
+	}
 }
 
 // operations gives the calls of a history but for the lost ones, in the order of

@@ -19,8 +19,9 @@ type workload struct {
 	ways []database
 	// key gives the encoded key of parts, under a prefix that nobody else uses.
 	key func(parts ...any) []byte
-	// clients make that many calls each, and then all pause until the watches have
-	// told of the last state; that is a burst. There are that many of them.
+	// clients make that many calls each that are answered, and then all pause until
+	// the watches have told of the last state; that is a burst. There are that many
+	// of them.
 	clients, calls, bursts int
 	// watches go on all the time.
 	watches int
@@ -33,7 +34,7 @@ type workload struct {
 	seed uint64
 	// patience is how long a watch may take to tell of the last state.
 	patience time.Duration
-	// called, if not nil, is told after each call how many there were.
+	// called, if not nil, is told after each answer how many there were.
 	called func(calls int64)
 }
 
@@ -98,11 +99,16 @@ func (w *workload) burst(ctx context.Context, clients []*randomClient, calls *at
 	var wait sync.WaitGroup
 	for _, c := range clients {
 		wait.Go(func() {
-			for range w.calls {
-				if err := w.forgive(ctx, c.act(ctx)); err != nil {
+			for answered := 0; answered < w.calls; {
+				err := c.act(ctx)
+				if err := w.forgive(ctx, err); err != nil {
 					cancel(fmt.Errorf("client %d: %w", c.number, err))
 					return
 				}
+				if err != nil {
+					continue
+				}
+				answered++
 				if n := calls.Add(1); w.called != nil {
 					w.called(n)
 				}

@@ -49,12 +49,18 @@ type wireReply struct {
 	state *protocol.WatchOutput
 }
 
-// wire makes the call of a method of the data path.
-func (p *probe) wire(method string, message proto.Message, done func(wireReply)) wireCall {
+// http gives the database of a case that runs over HTTP alone.
+func (p *probe) http() *httpDatabase {
 	db, ok := p.db.(*httpDatabase)
 	if !ok {
 		failf("the case needs HTTP, not a %T", p.db)
 	}
+	return db
+}
+
+// wire makes the call of a method of the data path.
+func (p *probe) wire(method string, message proto.Message, done func(wireReply)) wireCall {
+	db := p.http()
 	body, err := proto.Marshal(message)
 	p.ok(err)
 	return wireCall{url: db.url(method), header: db.header(), body: body, done: done}
@@ -63,17 +69,13 @@ func (p *probe) wire(method string, message proto.Message, done func(wireReply))
 // send makes a call whatever becomes of it. It reads a reply whole, of a watch its
 // first state.
 func (p *probe) send(c wireCall) wireReply {
-	db, ok := p.db.(*httpDatabase)
-	if !ok {
-		failf("the case needs HTTP, not a %T", p.db)
-	}
 	request, err := http.NewRequestWithContext(p.ctx, http.MethodPost, c.url, bytes.NewReader(c.body))
 	p.ok(err)
 	request.Header = c.header
 	if c.unsized {
 		request.ContentLength = -1
 	}
-	response, err := db.client.Do(request)
+	response, err := p.http().client.Do(request)
 	p.ok(err)
 	defer func() { _ = response.Body.Close() }() // only read
 	got := wireReply{reply: reply{status: response.StatusCode, header: response.Header}}

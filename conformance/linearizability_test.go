@@ -19,8 +19,8 @@ var (
 // historyPatience bounds one history, which takes a fraction.
 const historyPatience = 2 * time.Minute
 
-// hardship is what clients and server suffer beside delays.
-type hardship struct {
+// conditions are what clients and server have to cope with beside delays.
+type conditions struct {
 	breakOne int64 // of the proxy between them
 	restarts int
 	end      func(*process, *testing.T) // of a server that is restarted
@@ -34,7 +34,7 @@ func TestLinearizability(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	for name, h := range map[string]hardship{
+	for name, c := range map[string]conditions{
 		"delays":                        {},
 		"delays and broken connections": {breakOne: 100},
 		"delays and stopped servers":    {restarts: 3, end: (*process).stop},
@@ -51,7 +51,7 @@ func TestLinearizability(t *testing.T) {
 			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "")
 			start := time.Now()
 			for done := false; !done; done = t.Failed() || time.Since(start) > *linearizabilityDuration {
-				server = h.suffer(t, server, seeds.Uint64())
+				server = c.round(t, server, seeds.Uint64())
 			}
 			server.stop(t)
 		})
@@ -70,9 +70,9 @@ func bursts() int {
 	}
 }
 
-// suffer records a history and checks it. It gives the server that is there in the
+// round records a history and checks it. It gives the server that is there in the
 // end.
-func (h hardship) suffer(t *testing.T, server *process, seed uint64) *process {
+func (c conditions) round(t *testing.T, server *process, seed uint64) *process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), historyPatience)
 	defer cancel()
@@ -81,10 +81,10 @@ func (h hardship) suffer(t *testing.T, server *process, seed uint64) *process {
 	w := &workload{
 		ways: openWays(t, 8, proxy.url), key: newProbe(ctx, nil).key,
 		clients: 8, calls: 25, bursts: bursts(), watches: 6,
-		lossy: h.breakOne > 0 || h.restarts > 0, mismatches: true, seed: seed, patience: processPatience,
+		lossy: c.breakOne > 0 || c.restarts > 0, mismatches: true, seed: seed, patience: processPatience,
 	}
-	proxy.breakOne.Store(h.breakOne)
-	r, server := h.record(ctx, t, w, server)
+	proxy.breakOne.Store(c.breakOne)
+	r, server := c.record(ctx, t, w, server)
 
 	// A server that has just started has no write under way.
 	server.stop(t)
@@ -106,12 +106,12 @@ func (h hardship) suffer(t *testing.T, server *process, seed uint64) *process {
 }
 
 // record runs the workload, and restarts the server in the middle of it.
-func (h hardship) record(ctx context.Context, t *testing.T, w *workload, server *process) (*recorder, *process) {
+func (c conditions) record(ctx context.Context, t *testing.T, w *workload, server *process) (*recorder, *process) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
-	restart := make(chan struct{}, h.restarts)
+	restart := make(chan struct{}, c.restarts)
 	total := int64(w.clients * w.calls * w.bursts)
-	every := total / int64(h.restarts+1)
+	every := total / int64(c.restarts+1)
 	w.called = func(calls int64) {
 		if calls%every == 0 && calls < total {
 			restart <- struct{}{}
@@ -131,7 +131,7 @@ func (h hardship) record(ctx context.Context, t *testing.T, w *workload, server 
 	for {
 		select {
 		case <-restart:
-			h.end(server, t)
+			c.end(server, t)
 			server = server.restart(t)
 		case <-finished:
 			if err != nil {

@@ -55,6 +55,8 @@ func mutationLimits() []limit {
 			// With its suffix of 22 bytes it is as long as any other.
 			keys.served, keys.refused, keys.text = []int{2025, 2026}, []int{2027, 2048}, ofMutation0+keyIsTooLong+"2026"
 		}
+		// Where it is served, it leaves a key without the prefix of the case, which no
+		// other case reads.
 		limits = append(limits, keys, limit{
 			name: "empty key of a " + kind.String(), refused: []int{0}, text: ofMutation0 + keyIsEmpty, call: keys.call,
 		})

@@ -56,6 +56,7 @@ func decodeStably[Request any](
 }
 
 func FuzzDecodeSnapshotRead(f *testing.F) {
+	f.Add(marshal(f, &datapath.SnapshotRead{Ranges: repeat(11, &datapath.ReadRange{Limit: 1})}))
 	f.Add(marshal(f, &datapath.SnapshotRead{Ranges: []*datapath.ReadRange{
 		{Start: []byte{1}, End: []byte{2}, Limit: 3, Reverse: true}, {End: []byte{0xff}, Limit: 997},
 	}}))
@@ -99,14 +100,23 @@ var wireTypes = map[protocol.MutationType]datapath.MutationType{
 
 func FuzzDecodeAtomicWrite(f *testing.F) {
 	for _, kind := range wireTypes {
-		f.Add(marshal(f, &datapath.AtomicWrite{
-			Checks: []*datapath.Check{{Key: []byte{1}, Versionstamp: filled(10)}, {Key: []byte{2}}},
-			Mutations: []*datapath.Mutation{set([]byte{1}, []byte{2}), {
-				Key: []byte{1}, MutationType: kind, ExpireAtMs: 1 << 40,
-				Value: &datapath.KvValue{Data: filled(8), Encoding: datapath.ValueEncoding_VE_LE64},
-			}},
-		}))
+		for encoding := range datapath.ValueEncoding_name {
+			f.Add(marshal(f, &datapath.AtomicWrite{
+				Checks: []*datapath.Check{{Key: []byte{1}, Versionstamp: filled(10)}, {Key: []byte{2}}},
+				Mutations: []*datapath.Mutation{set([]byte{1}, []byte{2}), {
+					Key: []byte{1}, MutationType: kind, ExpireAtMs: 1 << 40,
+					Value: &datapath.KvValue{Data: filled(8), Encoding: datapath.ValueEncoding(encoding)},
+				}},
+			}))
+		}
 	}
+	for _, expireAtMs := range []int64{-1, -2} {
+		f.Add(marshal(f, write(&datapath.Mutation{
+			Key: []byte{1}, MutationType: datapath.MutationType_M_SET, ExpireAtMs: expireAtMs,
+			Value: &datapath.KvValue{Encoding: datapath.ValueEncoding_VE_V8},
+		})))
+	}
+	f.Add(marshal(f, &datapath.AtomicWrite{Checks: repeat(101, &datapath.Check{Key: []byte{1}})}))
 	f.Add(marshal(f, &datapath.AtomicWrite{Enqueues: []*datapath.Enqueue{
 		{Payload: []byte{1}, DeadlineMs: -1, KeysIfUndelivered: [][]byte{{1}}, BackoffSchedule: []uint32{1, 1 << 31}},
 	}}))
@@ -158,6 +168,7 @@ func FuzzDecodeAtomicWrite(f *testing.F) {
 }
 
 func FuzzDecodeWatch(f *testing.F) {
+	f.Add(marshal(f, &datapath.Watch{Keys: repeat(11, &datapath.WatchKey{Key: []byte{1}})}))
 	f.Add(marshal(f, &datapath.Watch{Keys: []*datapath.WatchKey{{Key: []byte{1}}, {Key: filled(2049)}}}))
 	f.Add(field(unknownFields(), 1, field(nil, 1, []byte{0xff})))
 	encode := func(w protocol.Watch) proto.Message {

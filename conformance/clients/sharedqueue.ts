@@ -17,7 +17,7 @@ async function leave(kv: Deno.Kv): Promise<void> {
     backoffSchedule: [1000],
     keysIfUndelivered: [["undelivered"]],
   });
-  await kv.enqueue({ name: "soon" }, { delay: 2_000 });
+  await kv.enqueue({ name: "soon" }, { delay: 5_000 });
   await kv.enqueue({ name: "later" }, { delay: dayMs });
   await kv.listenQueue(async () => {
     console.log("handling");
