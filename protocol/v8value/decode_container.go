@@ -93,12 +93,12 @@ func (d *decoder) propertyKey() (string, error) {
 	}
 }
 
-// hasRoomFor tells whether the array can have a property with this key: any but an
-// index that is taken or not below its length.
+// hasRoomFor tells whether the array can have a property with this key: any but its
+// length, and an index that is taken or not below it.
 func (a *Array) hasRoomFor(key string) bool {
 	index, ok := arrayIndex(key)
 	if !ok {
-		return true
+		return key != "length"
 	}
 	if index >= a.Length {
 		return false

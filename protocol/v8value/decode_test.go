@@ -155,6 +155,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"a wrong number of elements":             {"ff0f 41 01 30 24 00 02", v8value.ErrInvalid},
 		"an element that comes twice":            {"ff0f 41 01 30 49 00 30 24 01 01", v8value.ErrInvalid},
 		"an element beyond the length":           {"ff0f 41 01 30 49 02 30 24 01 01", v8value.ErrInvalid},
+		"the length of an array as a property":   {"ff0f 41 01 49 02 22 06 6c656e677468 49 02 24 01 01", v8value.ErrInvalid},
 		"a wrong length of a sparse array":       {"ff0f 61 05 40 00 04", v8value.ErrInvalid},
 		"a map of half an entry":                 {"ff0f 3b 30 3a 01", v8value.ErrInvalid},
 		"a wrong number of entries":              {"ff0f 3b 30 30 3a 01", v8value.ErrInvalid},

@@ -33,4 +33,6 @@
 //   - A copy of a value is not the same bytes: numbers, texts and arrays have several
 //     forms, and Encode has a version of its own.
 //   - What the pattern of a RegExp means is not looked at.
+//   - An Error that its cause leads back to is read by Deno, but not by Node up to 20,
+//     which cannot read what it writes of one itself.
 package v8value

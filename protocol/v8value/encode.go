@@ -9,8 +9,8 @@ import (
 )
 
 // Encode writes a value in the format of Version. An Opaque is given back as it was
-// stored. It fails with ErrUnencodable for anything that Decode cannot have given,
-// such as a nil pointer, and with ErrTooDeep.
+// stored. It fails with ErrUnencodable for what no V8 could read, such as a nil
+// pointer or a property that comes twice, and with ErrTooDeep.
 func Encode(value any) ([]byte, error) {
 	if opaque, ok := value.(*Opaque); ok && opaque != nil {
 		return slices.Clone(opaque.Data), nil

@@ -19,34 +19,34 @@ func TestEncode(t *testing.T) {
 		value any
 		want  string
 	}{
-		"largest int32":       {2147483647.0, "49 feffffff0f"},
-		"above it":            {2147483648.0, "4e 000000000000e041"},
-		"smallest int32":      {-2147483648.0, "49 ffffffff0f"},
-		"below it":            {-2147483649.0, "4e 000020000000e0c1"},
-		"minus zero":          {math.Copysign(0, -1), "4e 0000000000000080"},
-		"NaN":                 {math.NaN(), "4e 000000000000f87f"},
-		"infinity":            {math.Inf(1), "4e 000000000000f07f"},
-		"bigint 0":            {new(big.Int), "5a 00"},
-		"bigint":              {big.NewInt(-1), "5a 11 0100000000000000"},
-		"bigint of 65 bits":   {new(big.Int).Lsh(big.NewInt(1), 64), "5a 20 0000000000000000 0100000000000000"},
-		"empty text":          {"", "22 00"},
-		"latin1":              {"aÿ", "22 02 61ff"},
-		"UTF-16":              {"Ā", "63 02 0001"},
-		"UTF-16, padded":      {&v8value.Boxed{Primitive: "Ā"}, "73 00 63 02 0001"},
-		"a pair":              {"😀", "63 04 3dd8 00de"},
-		"a pair in halves":    {"\xed\xa0\xbd\xed\xb8\x80", "63 04 3dd8 00de"},
-		"half a pair":         {"\xed\xa0\xbd", "63 02 3dd8"},
-		"Date":                {&v8value.Date{UnixMs: 1.5}, "44 000000000000f03f"},
-		"invalid Date":        {&v8value.Date{UnixMs: 8.64e15 + 1}, "44 000000000000f87f"},
-		"object":              {&v8value.Object{Properties: properties("10", true, "a", true)}, "6f 49 14 54 22 01 61 54 7b 02"},
-		"great index":         {&v8value.Object{Properties: properties("4294967294", true)}, "6f 4e 0000c0ffffffef41 54 7b 01"},
-		"no index":            {&v8value.Object{Properties: properties("4294967295", true)}, "6f 22 0a 34323934393637323935 54 7b 01"},
-		"no index either":     {&v8value.Object{Properties: properties("01", true, "+1", false)}, "6f 22 02 3031 54 22 02 2b31 46 7b 02"},
-		"empty array":         {&v8value.Array{}, "41 00 24 00 00"},
-		"sparse array":        {&v8value.Array{Length: 5}, "61 05 40 00 05"},
-		"error of everything": {&v8value.Error{Class: v8value.ClassURIError, Message: pointer("m"), Stack: pointer("s"), Cause: v8value.Undefined{}}, "72 55 6d 22 01 6d 73 22 01 73 63 5f 2e"},
-		"buffer at its most":  {&v8value.ArrayBuffer{Data: []byte{5}, Resizable: true, MaxByteLength: 1}, "7e 01 01 05"},
-		"object of Deno":      {&v8value.Host{Value: v8value.Null{}}, "5c ffffffff0f 30"},
+		"largest int32":        {2147483647.0, "49 feffffff0f"},
+		"above it":             {2147483648.0, "4e 000000000000e041"},
+		"smallest int32":       {-2147483648.0, "49 ffffffff0f"},
+		"below it":             {-2147483649.0, "4e 000020000000e0c1"},
+		"minus zero":           {math.Copysign(0, -1), "4e 0000000000000080"},
+		"NaN":                  {math.NaN(), "4e 000000000000f87f"},
+		"infinity":             {math.Inf(1), "4e 000000000000f07f"},
+		"bigint 0":             {new(big.Int), "5a 00"},
+		"bigint":               {big.NewInt(-1), "5a 11 0100000000000000"},
+		"bigint of 65 bits":    {new(big.Int).Lsh(big.NewInt(1), 64), "5a 20 0000000000000000 0100000000000000"},
+		"empty text":           {"", "22 00"},
+		"latin1":               {"aÿ", "22 02 61ff"},
+		"UTF-16":               {"Ā", "63 02 0001"},
+		"UTF-16, padded":       {&v8value.Boxed{Primitive: "Ā"}, "73 00 63 02 0001"},
+		"a pair":               {"😀", "63 04 3dd8 00de"},
+		"halves the wrong way": {"\xed\xb8\x80\xed\xa0\xbd", "63 04 00de 3dd8"},
+		"half a pair":          {"\xed\xa0\xbd", "63 02 3dd8"},
+		"Date":                 {&v8value.Date{UnixMs: 1.5}, "44 000000000000f03f"},
+		"invalid Date":         {&v8value.Date{UnixMs: 8.64e15 + 1}, "44 000000000000f87f"},
+		"object":               {&v8value.Object{Properties: properties("10", true, "a", true)}, "6f 49 14 54 22 01 61 54 7b 02"},
+		"great index":          {&v8value.Object{Properties: properties("4294967294", true)}, "6f 4e 0000c0ffffffef41 54 7b 01"},
+		"no index":             {&v8value.Object{Properties: properties("4294967295", true)}, "6f 22 0a 34323934393637323935 54 7b 01"},
+		"no index either":      {&v8value.Object{Properties: properties("01", true, "+1", false)}, "6f 22 02 3031 54 22 02 2b31 46 7b 02"},
+		"empty array":          {&v8value.Array{}, "41 00 24 00 00"},
+		"sparse array":         {&v8value.Array{Length: 5}, "61 05 40 00 05"},
+		"error of everything":  {&v8value.Error{Class: v8value.ClassURIError, Message: pointer("m"), Stack: pointer("s"), Cause: v8value.Undefined{}}, "72 55 6d 22 01 6d 73 22 01 73 63 5f 2e"},
+		"buffer at its most":   {&v8value.ArrayBuffer{Data: []byte{5}, Resizable: true, MaxByteLength: 1}, "7e 01 01 05"},
+		"object of Deno":       {&v8value.Host{Value: v8value.Null{}}, "5c ffffffff0f 30"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,6 +88,8 @@ func TestEncodeRefuses(t *testing.T) {
 		"an error of another class":         &v8value.Error{Class: "OtherError"},
 		"an error of no class":              &v8value.Error{},
 		"text that is no UTF-8":             "\xff",
+		"a pair in halves":                  "\xed\xa0\xbd\xed\xb8\x80",
+		"the length of an array":            &v8value.Array{Properties: properties("length", 1.0)},
 		"text that ends in a character":     "a\xe2\x82",
 		"text that ends in a surrogate":     "a\xed\xa0",
 		"the first byte of a surrogate":     "\xed",
@@ -136,6 +138,13 @@ func TestEncodeForSums(t *testing.T) {
 		if err != nil || hex.EncodeToString(got) != want {
 			t.Errorf("%d is encoded as %x, %v, want %s", n, got, err, want)
 		}
+	}
+}
+
+func TestEncodeBigIntRefusesNil(t *testing.T) {
+	t.Parallel()
+	if got, err := v8value.EncodeBigInt(nil); !errors.Is(err, v8value.ErrUnencodable) {
+		t.Errorf("encoded as %x, %v, want ErrUnencodable", got, err)
 	}
 }
 

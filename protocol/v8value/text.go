@@ -102,14 +102,18 @@ func toLatin1(text string) (raw []byte, ok bool) {
 	return raw, true
 }
 
-// toUTF16 gives the text as V8 has it; ok is false if it is neither UTF-8 nor WTF-8.
+// toUTF16 gives the text as V8 has it; ok is false if it is neither UTF-8 nor WTF-8,
+// which has no pair of surrogates in two halves: that would be another form of a
+// character that has one already.
 func toUTF16(text string) (raw []byte, ok bool) {
 	raw = make([]byte, 0, 2*len(text))
+	afterHigh := false
 	for text != "" {
 		r, size, ok := nextRune(text)
-		if !ok {
+		if !ok || afterHigh && r >= surrogateLow && r <= surrogateMax {
 			return nil, false
 		}
+		afterHigh = r >= surrogateMin && r < surrogateLow
 		if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
 			raw = binary.LittleEndian.AppendUint16(raw, uint16(high)) //nolint:gosec // a surrogate
 			r = low

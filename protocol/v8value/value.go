@@ -12,7 +12,8 @@ type Hole struct{}
 // Date is a Date.
 type Date struct {
 	// UnixMs is a whole number of milliseconds since the Unix epoch, at most
-	// 8.64e15 either way, or NaN for an invalid date.
+	// 8.64e15 either way, or NaN for an invalid date. Encode makes such a number of
+	// any other, as JavaScript does.
 	UnixMs float64
 }
 
@@ -43,7 +44,8 @@ type Array struct {
 	Properties []Property
 }
 
-// Map is a Map with its entries in the order of their insertion.
+// Map is a Map with its entries in the order of their insertion. V8 writes no key
+// twice; of bytes that do, JavaScript takes the last value.
 type Map struct {
 	Entries []MapEntry
 }
@@ -53,7 +55,8 @@ type MapEntry struct {
 	Key, Value any
 }
 
-// Set is a Set with its elements in the order of their insertion.
+// Set is a Set with its elements in the order of their insertion. V8 writes none
+// twice; of bytes that do, JavaScript takes the first.
 type Set struct {
 	Elements []any
 }
