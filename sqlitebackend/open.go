@@ -26,7 +26,8 @@ const (
 )
 
 // Open opens the database at options.Path. It fails with ErrSchema if the tables
-// in the file cannot be used, and leaves such a file as it was.
+// in the file cannot be used, and leaves such a file as it was, but for what SQLite
+// itself does to a journal that a program left when it died.
 func Open(options Options) (*Backend, error) {
 	backend, err := open(options)
 	if err != nil {
@@ -110,12 +111,8 @@ func open(options Options) (_ *Backend, err error) {
 // needs a file for shared memory beside one in WAL mode; where it cannot make that,
 // the file can still be read if nobody writes to it.
 func readOnlyMode(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
+	if err := access(path, mayRead); err != nil {
 		return "", fmt.Errorf("%w: to be opened for reading only, the file must be there and this user must be allowed to read it", err)
-	}
-	if err := file.Close(); err != nil {
-		return "", err
 	}
 	const shared = "ro"
 	c, err := openConn(path, shared, busyTimeout)

@@ -11,12 +11,12 @@ import (
 // refuse fails for a file that cannot be served, and leaves it and what is beside it
 // as they were. To find that out while opening it would be too late: a connection
 // that writes moves the WAL into the file when it is closed, and one that only reads
-// leaves a WAL behind that it may not remove.
+// leaves a WAL behind that it may not remove. There are two exceptions, which are
+// SQLite's: what a program that died in the middle of a transaction left in a journal
+// is rolled back, and a WAL without shared memory gets a new file for it.
 func refuse(path string, readOnly bool) error {
-	if !readOnly {
-		if err := permitsWriting(path); err != nil {
-			return err
-		}
+	if !readOnly && errors.Is(access(path, mayRead|mayWrite), fs.ErrPermission) {
+		return fs.ErrPermission // SQLite would open it for reading; the caller names the path
 	}
 	mode := "ro"
 	if isAbsent(path+"-wal") && isAbsent(path+"-journal") {
@@ -27,7 +27,7 @@ func refuse(path string, readOnly bool) error {
 		if readOnly {
 			_, err = inspect(c, path)
 		} else {
-			_, err = usableVersion(c)
+			err = migratable(c)
 		}
 		err = errors.Join(err, c.close())
 	}
@@ -35,19 +35,6 @@ func refuse(path string, readOnly bool) error {
 		return err
 	}
 	return nil // the file is not there yet, or opening it fails again, with what there is to say
-}
-
-// permitsWriting fails for a file that this user may not write to. SQLite would open
-// it for reading.
-func permitsWriting(path string) error {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err == nil {
-		return file.Close()
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		return fs.ErrPermission // without the path, which the caller names
-	}
-	return nil // as in refuse
 }
 
 func isAbsent(path string) bool {

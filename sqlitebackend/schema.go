@@ -59,6 +59,9 @@ alter table kv add column expiration_ms integer not null default -1;
 create index kv_expiration_ms_idx on kv (expiration_ms);
 `}
 
+// tablesOf names what each migration creates.
+var tablesOf = [schemaVersion][]string{{"data_version", "kv"}, {"queue", "queue_running"}, nil}
+
 // createDatabaseTable makes the one table that is this server's own.
 const createDatabaseTable = `
 create table if not exists kvconnect_database (
@@ -113,6 +116,29 @@ func migrate(c *conn) (id uuid.UUID, err error) {
 	return id, c.exec("commit")
 }
 
+// migratable fails with ErrSchema for a file that migrate would refuse.
+func migratable(c *conn) error {
+	version, err := usableVersion(c)
+	if err != nil {
+		return err
+	}
+	for ; version < schemaVersion; version++ {
+		for _, table := range tablesOf[version] {
+			found, _, err := c.queryInt("select count(*) from sqlite_schema where name = ?1", table)
+			if err == nil && found > 0 {
+				err = fmt.Errorf("%w: migrate to version %d: table %s already exists", ErrSchema, version+1, table)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if _, _, err := readDatabaseID(c); !isNoTable(err) {
+		return err
+	}
+	return nil
+}
+
 // usableVersion gives the version of the tables, 0 for a file without any. It fails
 // with ErrSchema for one that cannot be brought to schemaVersion.
 func usableVersion(c *conn) (version int64, err error) {
@@ -131,6 +157,8 @@ func usableVersion(c *conn) (version int64, err error) {
 		return 0, err
 	case version > schemaVersion:
 		return 0, errSchemaTooNew(version)
+	case version < 0:
+		return 0, fmt.Errorf("%w: they have version %d, which there is not", ErrSchema, version)
 	default:
 		return version, nil
 	}

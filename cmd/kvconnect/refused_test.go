@@ -38,6 +38,7 @@ const (
 	migrationState = "create table migration_state (k integer not null primary key, version integer not null);"
 	newerTables    = migrationState + "insert into migration_state values (0, 4)"
 	olderTables    = migrationState + "insert into migration_state values (0, 1)"
+	currentTables  = migrationState + "insert into migration_state values (0, 3)"
 )
 
 const (
@@ -73,6 +74,9 @@ func TestRefusedFiles(t *testing.T) {
 		"foreign tables in the WAL":        {prepare: leftOpen("create table users (name text)"), want: saysForeign},
 		"foreign tables, read-only":        {prepare: withSQL("create table users (name text)"), args: readOnly, want: "it is no Deno KV database; open it once without --read-only to make it one$"},
 		"a table in the way":               {prepare: withSQL(olderTables, "create table queue (name text)"), want: "migrate to version 2: table queue already exists$"},
+		"a table in the way, in the WAL":   {prepare: leftOpen(olderTables + "; create table queue (name text)"), want: "migrate to version 2: table queue already exists$"},
+		"a version that there is not":      {prepare: leftOpen(migrationState + "insert into migration_state values (0, -1)"), want: "they have version -1, which there is not$"},
+		"an id that is none, in the WAL":   {prepare: leftOpen(currentTables + "; create table kvconnect_database (k integer primary key, id text); insert into kvconnect_database values (0, 'x')"), want: "the database id in kvconnect_database is no UUID: .*$"},
 		"older tables, read-only":          {prepare: withSQL(inWALMode, olderTables), args: readOnly, want: "they have version 1; open the file once without --read-only to bring them to version 3$"},
 		"a folder":                         {prepare: nothing, path: ".", want: "it is a folder: name a file in it$"},
 		"a folder, read-only":              {prepare: nothing, path: ".", args: readOnly, want: "it is a folder: name a file in it$"},
