@@ -26,7 +26,7 @@ const (
 	wholeEvery = 100
 
 	// faultsShowIn is how many requests meet every known fault.
-	faultsShowIn = 100_000
+	faultsShowIn = 200_000
 )
 
 // The same requests, valid and invalid, go to the server and to the oracle. Their

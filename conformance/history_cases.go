@@ -1,6 +1,9 @@
 package conformance
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // linearizabilityPatience bounds the search of porcupine, which takes a fraction.
 const linearizabilityPatience = time.Minute
@@ -32,4 +35,16 @@ func (p *probe) checkHistory(w workload) {
 	h, err := w.finish(p.ctx, r)
 	p.ok(err)
 	p.ok(h.check())
+	for what, found := range map[string]bool{
+		"read": len(h.reads) > 0, "committed write": len(commitsInOrder(h)) > 0, "watched state": h.toldOfStates(),
+	} {
+		p.equal("there is a "+what, found, true)
+	}
+}
+
+// toldOfStates tells whether some watch told of a state.
+func (h *history) toldOfStates() bool {
+	return slices.ContainsFunc(h.watches, func(watch watchHistory) bool {
+		return slices.ContainsFunc(watch.streams, func(stream watchedStream) bool { return len(stream.states) > 0 })
+	})
 }

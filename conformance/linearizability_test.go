@@ -42,32 +42,31 @@ func TestLinearizability(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			roundSeed := seed
 			t.Cleanup(func() {
 				if t.Failed() {
-					t.Logf("for the same choices: -linearizability.seed=%d", seed)
+					t.Logf("for the same choices: -linearizability.seed=%d", roundSeed)
 				}
 			})
-			seeds := rand.New(rand.NewPCG(seed, 0))
 			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "")
-			start := time.Now()
-			for done := false; !done; done = t.Failed() || time.Since(start) > *linearizabilityDuration {
-				server = c.round(t, server, seeds.Uint64())
+			for start := time.Now(); ; roundSeed++ {
+				server = c.round(t, server, roundSeed)
+				if t.Failed() || time.Since(start) >= *linearizabilityDuration {
+					break
+				}
 			}
 			server.stop(t)
 		})
 	}
 }
 
-// bursts gives how many there are in a history: more if there is time.
+// bursts gives how many there are in a history. The first ones of a longer history
+// are those of a shorter one.
 func bursts() int {
-	switch {
-	case *linearizabilityDuration > 0:
-		return 20
-	case testing.Short():
+	if testing.Short() {
 		return 3
-	default:
-		return 6
 	}
+	return 6
 }
 
 // round records a history and checks it. It gives the server that is there in the
@@ -113,7 +112,7 @@ func (c conditions) record(ctx context.Context, t *testing.T, w *workload, serve
 	total := int64(w.clients * w.calls * w.bursts)
 	every := total / int64(c.restarts+1)
 	w.called = func(calls int64) {
-		if calls%every == 0 && calls < total {
+		if calls%every == 0 && calls/every <= int64(c.restarts) {
 			restart <- struct{}{}
 		}
 	}
@@ -128,14 +127,18 @@ func (c conditions) record(ctx context.Context, t *testing.T, w *workload, serve
 		cancel()
 		<-finished // also if the server does not start again
 	}()
-	for {
+	for restarted := 0; ; {
 		select {
 		case <-restart:
 			c.end(server, t)
 			server = server.restart(t)
+			restarted++
 		case <-finished:
 			if err != nil {
 				t.Fatal(err)
+			}
+			if c.restarts > 0 && restarted == 0 {
+				t.Error("the server was not restarted")
 			}
 			return r, server
 		}

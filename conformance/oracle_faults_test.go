@@ -113,7 +113,8 @@ var oracleFaults = []oracleFault{
 	{
 		reason: "version 13 of V8's format is not read",
 		answer: func(e exchange) bool {
-			return isSumRefusal(e.oracle.text) && e.anySumValue(func(data []byte) bool { return bytes.HasPrefix(data, []byte{0xff, 13}) })
+			return isSumRefusal(e.oracle.text) && !isSumRefusal(e.ours.text) &&
+				e.anySumValue(func(data []byte) bool { return bytes.HasPrefix(data, []byte{0xff, 13}) })
 		},
 	},
 	{
@@ -173,8 +174,10 @@ func (e exchange) combinesExpired() bool {
 		switch m.GetMutationType() {
 		case datapath.MutationType_M_SUM, datapath.MutationType_M_MIN, datapath.MutationType_M_MAX:
 			return gone[string(m.GetKey())]
-		default:
+		case datapath.MutationType_M_SET, datapath.MutationType_M_DELETE:
 			gone[string(m.GetKey())] = expired(m)
+			return false
+		default: // it changes no key of this name
 			return false
 		}
 	})

@@ -66,3 +66,14 @@ func (c *outcomeCount) add(o outcome) {
 	defer c.mu.Unlock()
 	c.times[kind]++
 }
+
+// total gives how many there were.
+func (c *outcomeCount) total() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	total := 0
+	for _, times := range c.times {
+		total += times
+	}
+	return total
+}

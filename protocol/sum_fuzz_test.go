@@ -43,12 +43,17 @@ func FuzzSum(f *testing.F) {
 		nothing := protocol.Mutation{Type: protocol.MutationSum, Value: v8(t, 0.0)}
 		switch decoded := decoded.(type) {
 		case float64:
+			least, isLeast := decodedAs[float64](low)
+			most, isMost := decodedAs[float64](high)
+			if isMost && decoded > most || isLeast && decoded < least && (!isMost || least <= most) {
+				t.Errorf("the result %v is not from %v to %v", decoded, least, most)
+			}
 		case *big.Int:
 			nothing.Value = v8(t, new(big.Int))
-			if bound, err := v8value.Decode(high); err == nil {
-				if bound, ok := bound.(*big.Int); ok && decoded.Cmp(bound) > 0 {
-					t.Errorf("the result %s is above %s", decoded, bound)
-				}
+			least, _ := decodedAs[*big.Int](low)
+			most, bounded := decodedAs[*big.Int](high)
+			if bounded && decoded.Cmp(most) > 0 || least != nil && decoded.Cmp(least) < 0 && (!bounded || least.Cmp(most) <= 0) {
+				t.Errorf("the result %s is not from %s to %s", decoded, least, most)
 			}
 		default:
 			t.Fatalf("the result is a %T", decoded)
@@ -60,4 +65,14 @@ func FuzzSum(f *testing.F) {
 			}
 		}
 	})
+}
+
+// decodedAs gives the V8 value if it is of the type.
+func decodedAs[T any](data []byte) (value T, ok bool) {
+	decoded, err := v8value.Decode(data)
+	if err != nil {
+		return value, false
+	}
+	value, ok = decoded.(T)
+	return value, ok
 }

@@ -147,6 +147,10 @@ func copyOfProgram(t *testing.T) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(openFolder(t), "kvconnect")
+	// A process that another test starts meanwhile would have the file open for
+	// writing until it runs its own program, and this one could not be run.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, data, 0o755); err != nil {
 		t.Fatal(err)
 	}
