@@ -113,8 +113,7 @@ var oracleFaults = []oracleFault{
 	{
 		reason: "version 13 of V8's format is not read",
 		answer: func(e exchange) bool {
-			return isSumRefusal(e.oracle.text) && !isSumRefusal(e.ours.text) &&
-				e.anySumValue(func(data []byte) bool { return bytes.HasPrefix(data, []byte{0xff, 13}) })
+			return isSumRefusal(e.oracle.text) && e.anySumValue(func(data []byte) bool { return bytes.HasPrefix(data, []byte{0xff, 13}) })
 		},
 	},
 	{
