@@ -39,8 +39,8 @@ type Backend struct {
 	expiry *expiryLoop
 	logger *slog.Logger
 
-	// announcedMs is the time up to which watchers were told of expiries, if
-	// the file is open for reading only. It belongs to the expiry loop.
+	// announcedMs is the time up to which watchers were told of expiries. It
+	// belongs to the expiry loop.
 	announcedMs int64
 
 	closeOnce sync.Once

@@ -20,9 +20,11 @@ const (
 
 	selectEarliestExpiry = "select min(expiration_ms) from kv where expiration_ms >= 0"
 
-	// For a file that is open for reading only.
 	selectEarliestExpiryAfter = "select min(expiration_ms) from kv where expiration_ms > ?1"
 	selectExpiredBetween      = "select k from kv where expiration_ms > ?1 and expiration_ms <= ?2"
+
+	// announcedAtOnce bounds the memory for keys that expire at the same time.
+	announcedAtOnce = 1000
 
 	// maxExpiryPause bounds the sleep, so that keys written by other processes
 	// and jumps of the clock are found.
@@ -140,9 +142,13 @@ func (b *Backend) warnIfClockWentBack() {
 	}
 }
 
-// sweepExpired deletes what has expired and wakes its watchers.
+// sweepExpired wakes the watchers of what has expired and deletes it. They need not
+// wait for that: reads leave it out by themselves, and a commit takes its time where
+// the disk is busy.
 func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
-	b.warnIfClockWentBack()
+	if _, err := b.announceExpired(ctx); err != nil {
+		return 0, err
+	}
 	err = b.writer.do(ctx, func(tx *groupTx) error {
 		earliestMs, found, err := tx.conn.queryInt(selectEarliestExpiry)
 		if err != nil || !found || earliestMs > tx.nowMs {
@@ -168,8 +174,8 @@ func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
 	return nextMs, mark("sweep expired keys", err)
 }
 
-// announceExpired wakes the watchers of what has expired since the last call;
-// reads leave it out by themselves.
+// announceExpired wakes the watchers of what has expired since the last call. In a
+// file that is open for reading only that is all there is to do.
 func (b *Backend) announceExpired(ctx context.Context) (nextMs int64, err error) {
 	b.warnIfClockWentBack()
 	nowMs := b.clock.nowMs()
@@ -178,6 +184,10 @@ func (b *Backend) announceExpired(ctx context.Context) (nextMs int64, err error)
 		err := c.query(selectExpiredBetween, []driver.Value{b.announcedMs, nowMs}, func(columns []driver.Value) bool {
 			if key, ok := columns[0].([]byte); ok {
 				keys = append(keys, key)
+			}
+			if len(keys) == announcedAtOnce {
+				b.hub.notify(keys)
+				keys = keys[:0]
 			}
 			return true
 		})

@@ -56,6 +56,20 @@ func TestExpiryIsExactToTheMillisecond(t *testing.T) {
 	awaitState(t, watcher, false)
 }
 
+// The removal waits for the writer, but nobody has to wait for the removal.
+func TestWatchIsToldOfAnExpiryWhileTheWriterIsBusy(t *testing.T) {
+	t.Parallel()
+	clock := conformance.NewClock()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
+	commit(t, backend, setUntil("a", clock.InMs(time.Second)))
+	watcher := watch(t, backend, "a")
+	awaitState(t, watcher, true)
+	release := backend.HoldWriter()
+	defer release()
+	clock.Move(time.Second)
+	awaitState(t, watcher, false)
+}
+
 func TestSweeperRemovesWhatExpired(t *testing.T) {
 	t.Parallel()
 	clock := conformance.NewClock()
