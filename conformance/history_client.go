@@ -232,7 +232,7 @@ func (c *randomClient) mutations(n int) []protocol.Mutation {
 // mutation gives one that suits the key, but for some that do not.
 func (c *randomClient) mutation(key []byte) protocol.Mutation {
 	holdsNumber := bytes.Compare(key, c.workload.key(numberKeys[0])) >= 0
-	if c.workload.mismatches && c.random.IntN(8) == 0 {
+	if c.workload.mismatches && c.random.IntN(4) == 0 {
 		holdsNumber = !holdsNumber
 	}
 	n := c.random.IntN(100)
