@@ -25,7 +25,7 @@ var wanted = []string{
 	"failed check", "watched state", "watched deletion",
 }
 
-const tallyMismatch = "mismatch after other mutations"
+const tallyMismatch = "mismatch beside other mutations"
 
 func tallyOf(h *history) tally {
 	counts := make(tally)
