@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -95,12 +97,22 @@ func plainEnviron() []string {
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		// Below the ports that systems hand out by themselves, or another test might
+		// be given this one before it is used.
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+		case err != nil:
+			t.Fatal(err)
+		default:
+			if err := listener.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return addr
+		}
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 func (p *process) awaitReady(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -54,11 +55,19 @@ func TestScripts(t *testing.T) {
 }
 
 func freeAddr() (string, error) {
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for {
+		// Below the ports that systems hand out by themselves, or another test might
+		// be given this one before it is used.
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+		case err != nil:
+			return "", err
+		default:
+			return addr, listener.Close()
+		}
 	}
-	return listener.Addr().String(), listener.Close()
 }
 
 const scriptPatience = 20 * time.Second
