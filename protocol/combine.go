@@ -1,8 +1,6 @@
 package protocol
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // Combine gives the value that a sum, min or max leaves where stored was, or where
 // nothing was if found is false. Whatever the operand, the stored value or the bounds

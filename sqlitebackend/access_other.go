@@ -4,11 +4,6 @@ package sqlitebackend
 
 import "os"
 
-const (
-	mayRead  = 4
-	mayWrite = 2
-)
-
 // access fails if the file is not there. What this user may do with it shows later.
 func access(path string, _ uint32) error {
 	_, err := os.Stat(path)

@@ -8,6 +8,12 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
+// The ways to use a file, as the system call access numbers them.
+const (
+	mayRead  = 4
+	mayWrite = 2
+)
+
 // refuse fails for a file that cannot be served, and leaves it and what is beside it
 // as they were. To find that out while opening it would be too late: a connection
 // that writes moves the WAL into the file when it is closed, and one that only reads
