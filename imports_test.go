@@ -19,15 +19,20 @@ var allowedImports = map[string][]string{
 	"protocol/datapath": {},
 	"protocol/v8value":  {},
 	"kvconnect":         {"protocol", "protocol/datapath", "protocol/v8value"},
-	"sqlitebackend":     {"protocol", "protocol/datapath", "protocol/v8value"},
-	"auth":              {"protocol", "protocol/datapath", "protocol/v8value"},
-	"conformance":       {"kvconnect", "protocol", "protocol/datapath", "protocol/v8value"},
+	"sqlitebackend": {
+		"protocol", "protocol/datapath", "protocol/v8value", "sqlitebackend/internal/statement",
+	},
+	"sqlitebackend/internal/statement": {},
+	"auth":                             {"protocol", "protocol/datapath", "protocol/v8value"},
+	"conformance":                      {"kvconnect", "protocol", "protocol/datapath", "protocol/v8value"},
 	"cmd/kvconnect": {
-		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value", "sqlitebackend",
+		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
+		"sqlitebackend", "sqlitebackend/internal/statement",
 		"cmd/kvconnect/internal/service",
 	},
 	"cmd/kvconnect/internal/service": {
-		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value", "sqlitebackend",
+		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
+		"sqlitebackend", "sqlitebackend/internal/statement",
 	},
 }
 

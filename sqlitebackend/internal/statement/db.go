@@ -1,0 +1,70 @@
+package statement
+
+// #include <stdlib.h>
+// #include "statement.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"unsafe"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// DB is a connection of the driver as SQLite knows it.
+type DB struct {
+	handle   *C.sqlite3
+	walPages *C.int // nil until CountWAL was called
+}
+
+// errNoHandle: the driver does not give its handle away, and keeps it elsewhere now.
+var errNoHandle = errors.New("the SQLite driver is of a version that this program was not made for")
+
+// Of gives the DB of a connection, which must be open for as long as the DB is used.
+func Of(conn *sqlite3.SQLiteConn) (*DB, error) {
+	field := reflect.ValueOf(conn).Elem().FieldByName("db")
+	if field.Kind() != reflect.Pointer || field.IsNil() {
+		return nil, errNoHandle
+	}
+	return &DB{handle: (*C.sqlite3)(field.UnsafePointer())}, nil
+}
+
+// CountWAL makes WALPages tell, and ends the checkpoints that SQLite makes by itself
+// on this connection.
+func (db *DB) CountWAL() {
+	if db.walPages == nil {
+		db.walPages = (*C.int)(C.calloc(1, C.sizeof_int))
+	}
+	C.kv_count_wal(db.handle, db.walPages)
+}
+
+// WALPages is the number of pages in the WAL after the last commit of this
+// connection, 0 before the first.
+func (db *DB) WALPages() int {
+	if db.walPages == nil {
+		return 0
+	}
+	return int(*db.walPages)
+}
+
+// Release frees what the DB holds. The connection must be closed.
+func (db *DB) Release() {
+	C.free(unsafe.Pointer(db.walPages))
+	db.walPages = nil
+}
+
+// lastError gives the error of the call that returned code, as the driver would.
+func (db *DB) lastError(code C.int) error {
+	// Ours, of which the connection knows nothing.
+	if code == C.SQLITE_NOMEM || code == C.SQLITE_TOOBIG {
+		return sqlite3.Error{Code: sqlite3.ErrNo(code)}
+	}
+	extended := C.sqlite3_extended_errcode(db.handle)
+	err := sqlite3.Error{Code: sqlite3.ErrNo(extended & 0xff), ExtendedCode: sqlite3.ErrNoExtended(extended)}
+	if message := C.GoString(C.sqlite3_errmsg(db.handle)); message != err.Error() {
+		return fmt.Errorf("%w (%s)", err, message)
+	}
+	return err
+}
