@@ -1,26 +1,10 @@
 package sqlitebackend
 
 import (
-	"database/sql/driver"
-	"errors"
 	"fmt"
 
 	"github.com/kvconnect/kvconnect/protocol"
-)
-
-const (
-	selectValue = `select v, v_encoding, expiration_ms from kv
-		where k = ?1 and (+expiration_ms < 0 or +expiration_ms > ?2)`
-	selectVersionstamp = `select version, expiration_ms from kv
-		where k = ?1 and (+expiration_ms < 0 or +expiration_ms > ?2)`
-
-	upsert = `insert into kv (k, v, v_encoding, version, expiration_ms) values (?1, ?2, ?3, ?4, ?5)
-		on conflict (k) do update set v = excluded.v, v_encoding = excluded.v_encoding,
-		version = excluded.version, expiration_ms = excluded.expiration_ms`
-	deleteKey = "delete from kv where k = ?1"
-
-	// noExpiry is what the column expiration_ms holds for a key that stays.
-	noExpiry = -1
+	"github.com/kvconnect/kvconnect/sqlitebackend/internal/statement"
 )
 
 // atomicWrite applies one write. On error the caller undoes what it did.
@@ -32,8 +16,10 @@ func (tx *groupTx) atomicWrite(write protocol.AtomicWrite) (protocol.AtomicWrite
 	if len(failed) > 0 {
 		return protocol.AtomicWriteOutput{Status: protocol.AtomicWriteCheckFailed, FailedChecks: failed}, nil
 	}
-	if err := tx.change(); err != nil {
-		return protocol.AtomicWriteOutput{}, mark("begin atomic write", err)
+	if mayFailHalfway(write.Mutations) {
+		if err := tx.protect(); err != nil {
+			return protocol.AtomicWriteOutput{}, mark("begin atomic write", err)
+		}
 	}
 	version := tx.nextVersion()
 	for i, mutation := range write.Mutations {
@@ -45,6 +31,21 @@ func (tx *groupTx) atomicWrite(write protocol.AtomicWrite) (protocol.AtomicWrite
 		Status:       protocol.AtomicWriteCommitted,
 		Versionstamp: protocol.VersionstampOf(version),
 	}, nil
+}
+
+// mayFailHalfway tells whether mutations may fail, for a reason that lies in them, when
+// others of them are done.
+func mayFailHalfway(mutations []protocol.Mutation) bool {
+	for i, m := range mutations {
+		switch m.Type {
+		case protocol.MutationSet, protocol.MutationSetVersionstampedKey, protocol.MutationDelete:
+		default: // it depends on what is stored
+			if i > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (tx *groupTx) failedChecks(checks []protocol.Check) (failed []uint32, err error) {
@@ -67,7 +68,8 @@ func (tx *groupTx) mutate(m protocol.Mutation, version int64) error {
 		return tx.set(key, m.Value, version, m.ExpireAtMs)
 	case protocol.MutationDelete:
 		tx.changed(key, 0)
-		return mark("delete", tx.conn.exec(deleteKey, blob(key)))
+		_, err := tx.change(deleteKey, statement.Args{Blobs: [statement.MaxBlobs][]byte{key}}, 1)
+		return mark("delete", err)
 	case protocol.MutationSum, protocol.MutationMin, protocol.MutationMax:
 		value, err := tx.combine(m)
 		if err != nil {
@@ -86,7 +88,17 @@ func (tx *groupTx) set(key []byte, value protocol.Value, version, expireAtMs int
 	if expireAtMs > 0 {
 		expirationMs = expireAtMs
 	}
-	return mark("set", tx.conn.exec(upsert, blob(key), blob(value.Data), int64(value.Encoding), version, expirationMs))
+	args := statement.Args{
+		Blobs:    [statement.MaxBlobs][]byte{key, value.Data},
+		Integers: [statement.MaxIntegers]int64{int64(value.Encoding), version, expirationMs},
+	}
+	if expirationMs == noExpiry {
+		if rows, err := tx.change(upsertKeepingExpiry, args, 1); err != nil || rows.Changed > 0 {
+			return mark("set", err)
+		}
+	}
+	_, err := tx.change(upsert, args, 1)
+	return mark("set", err)
 }
 
 // combine gives the value that a sum, min or max leaves.
@@ -99,34 +111,45 @@ func (tx *groupTx) combine(m protocol.Mutation) (protocol.Value, error) {
 }
 
 // versionstamp gives that of a key, the zero one if it is absent.
-func (tx *groupTx) versionstamp(key []byte) (v protocol.Versionstamp, err error) {
-	var scanErr error
-	err = tx.conn.query(selectVersionstamp, []driver.Value{blob(key), tx.nowMs}, func(columns []driver.Value) bool {
-		version, ok1 := columns[0].(int64)
-		expirationMs, ok2 := columns[1].(int64)
-		if !ok1 || !ok2 {
-			scanErr = errWrongType
-		} else if tx.alive(expirationMs) {
-			v = protocol.VersionstampOf(version)
-		}
-		return false
-	})
-	return v, errors.Join(err, scanErr)
+func (tx *groupTx) versionstamp(key []byte) (protocol.Versionstamp, error) {
+	rows, err := tx.conn.run(selectVersionstamp, keyNow(key, tx.nowMs), 1)
+	if err != nil || rows.Count == 0 {
+		return protocol.Versionstamp{}, err
+	}
+	version, ok1 := rows.Integer()
+	expirationMs, ok2 := rows.Integer()
+	switch {
+	case !ok1 || !ok2:
+		return protocol.Versionstamp{}, errWrongType
+	case !tx.alive(expirationMs):
+		return protocol.Versionstamp{}, nil
+	default:
+		return protocol.VersionstampOf(version), nil
+	}
 }
 
 func (tx *groupTx) value(key []byte) (value protocol.Value, found bool, err error) {
-	var scanErr error
-	err = tx.conn.query(selectValue, []driver.Value{blob(key), tx.nowMs}, func(columns []driver.Value) bool {
-		data, ok1 := columns[0].([]byte)
-		encoding, ok2 := columns[1].(int64)
-		expirationMs, ok3 := columns[2].(int64)
-		if !ok1 || !ok2 || !ok3 {
-			scanErr = errWrongType
-		} else if tx.alive(expirationMs) {
-			value = protocol.Value{Data: data, Encoding: protocol.ValueEncoding(encoding)} //nolint:gosec // as stored
-			found = true
-		}
-		return false
-	})
-	return value, found, errors.Join(err, scanErr)
+	rows, err := tx.conn.run(selectValue, keyNow(key, tx.nowMs), 1)
+	if err != nil || rows.Count == 0 {
+		return protocol.Value{}, false, err
+	}
+	data, ok1 := rows.Blob()
+	encoding, ok2 := rows.Integer()
+	expirationMs, ok3 := rows.Integer()
+	switch {
+	case !ok1 || !ok2 || !ok3:
+		return protocol.Value{}, false, errWrongType
+	case !tx.alive(expirationMs):
+		return protocol.Value{}, false, nil
+	default:
+		return protocol.Value{Data: data, Encoding: protocol.ValueEncoding(encoding)}, true, nil //nolint:gosec // as stored
+	}
+}
+
+// keyNow are the arguments of the statements on one key.
+func keyNow(key []byte, nowMs int64) statement.Args {
+	return statement.Args{
+		Blobs:    [statement.MaxBlobs][]byte{key},
+		Integers: [statement.MaxIntegers]int64{nowMs},
+	}
 }

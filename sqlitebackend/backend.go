@@ -39,9 +39,10 @@ type Backend struct {
 	expiry *expiryLoop
 	logger *slog.Logger
 
-	// announcedMs is the time up to which watchers were told of expiries. It
-	// belongs to the expiry loop.
+	// announcedMs is the time up to which watchers were told of expiries, and
+	// sweepKeys how many keys are deleted at once. They belong to the expiry loop.
 	announcedMs int64
+	sweepKeys   int64
 
 	closeOnce sync.Once
 	closeErr  error

@@ -243,6 +243,9 @@ func TestFullDisk(t *testing.T) {
 	if !errors.Is(errs[1], protocol.ErrUnavailable) {
 		t.Errorf("the large write: %v, want ErrUnavailable", errs[1])
 	}
+	if err := errors.Join(errs[0], errs[2]); err != nil {
+		t.Errorf("a write that there is room for: %v", err)
+	}
 	for i, key := range []string{"small", "", "after"} {
 		if key == "" {
 			continue

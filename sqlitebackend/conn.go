@@ -10,30 +10,35 @@ import (
 	"strings"
 
 	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/sqlitebackend/internal/statement"
 	"github.com/mattn/go-sqlite3"
 )
 
-// conn is one SQLite connection with its prepared statements. It goes below
-// database/sql, whose pool has no place for savepoints and whose scanning
-// triples the cost of a small read. It is not safe for concurrent use.
+// conn is one SQLite connection. It goes below database/sql, whose pool has no place
+// for savepoints; what runs for each read and write goes below the driver too. It is
+// not safe for concurrent use.
 type conn struct {
-	db    *sqlite3.SQLiteConn
-	stmts map[string]driver.Stmt
+	db         *sqlite3.SQLiteConn
+	raw        *statement.DB
+	statements [queryCount]*statement.Statement // nil until first used
 }
 
 // openConn opens the file at path, which is absolute. mode is SQLite's: "ro" or
 // "rwc", with further parameters of its URI if need be.
 func openConn(path, mode string, pragmas ...string) (*conn, error) {
 	name := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: "mode=" + mode + "&_mutex=no"}
-	raw, err := (&sqlite3.SQLiteDriver{}).Open(name.String())
+	opened, err := (&sqlite3.SQLiteDriver{}).Open(name.String())
 	if err != nil {
 		return nil, err
 	}
-	db, ok := raw.(*sqlite3.SQLiteConn)
+	db, ok := opened.(*sqlite3.SQLiteConn)
 	if !ok {
-		return nil, fmt.Errorf("the SQLite driver gave a %T", raw)
+		return nil, fmt.Errorf("the SQLite driver gave a %T", opened)
 	}
-	c := &conn{db: db, stmts: make(map[string]driver.Stmt)}
+	c := &conn{db: db}
+	if c.raw, err = statement.Of(db); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	for _, pragma := range pragmas {
 		if err := c.script("pragma " + pragma); err != nil {
 			return nil, errors.Join(fmt.Errorf("pragma %s: %w", pragma, err), c.close())
@@ -43,85 +48,48 @@ func openConn(path, mode string, pragmas ...string) (*conn, error) {
 }
 
 func (c *conn) close() error {
-	errs := make([]error, 0, len(c.stmts)+1)
-	for _, stmt := range c.stmts {
-		errs = append(errs, stmt.Close())
+	for _, s := range c.statements {
+		if s != nil {
+			s.Close()
+		}
 	}
-	c.stmts = nil
-	return errors.Join(append(errs, c.db.Close())...)
+	err := c.db.Close()
+	c.raw.Release()
+	return err
 }
 
-// prepared gives the prepared statement for query, which the connection keeps:
-// there are few, and all are constants.
-func (c *conn) prepared(query string) (driver.Stmt, error) {
-	if stmt, ok := c.stmts[query]; ok {
-		return stmt, nil
-	}
-	stmt, err := c.db.Prepare(query)
+// script runs statements that give no rows and are not kept prepared.
+func (c *conn) script(query string, args ...driver.Value) error {
+	_, err := c.db.Exec(query, args)
+	return err
+}
+
+// query runs a statement that is not kept prepared, and gives the columns of its first
+// row; nil if there is none.
+func (c *conn) query(query string, args ...driver.Value) (columns []driver.Value, err error) {
+	rows, err := c.db.Query(query, args)
 	if err != nil {
 		return nil, err
 	}
-	c.stmts[query] = stmt
-	return stmt, nil
-}
-
-// script runs statements that take no arguments and are not kept prepared.
-func (c *conn) script(query string) error {
-	_, err := c.db.Exec(query, nil)
-	return err
-}
-
-// exec runs a statement that gives no rows.
-func (c *conn) exec(query string, args ...driver.Value) error {
-	stmt, err := c.prepared(query)
-	if err != nil {
-		return err
-	}
-	_, err = stmt.Exec(args) //nolint:staticcheck // ExecContext spawns a goroutine for each call
-	return err
-}
-
-// query runs a statement and calls row with the columns of each row until there
-// are no more or row returns false. The slice is reused; what it holds is not.
-func (c *conn) query(query string, args []driver.Value, row func(columns []driver.Value) bool) (err error) {
-	stmt, err := c.prepared(query)
-	if err != nil {
-		return err
-	}
-	rows, err := stmt.Query(args) //nolint:staticcheck // QueryContext spawns a goroutine for each call
-	if err != nil {
-		return err
-	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	columns := make([]driver.Value, len(rows.Columns()))
-	for {
-		if err := rows.Next(columns); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if !row(columns) {
-			return nil
-		}
+	columns = make([]driver.Value, len(rows.Columns()))
+	if err := rows.Next(columns); errors.Is(err, io.EOF) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
 	}
+	return columns, nil
 }
 
-// queryInt gives the integer in the first column of the first row; found is
-// false if there is no row, or a null.
-func (c *conn) queryInt(query string, args ...driver.Value) (n int64, found bool, err error) {
-	err = c.query(query, args, func(columns []driver.Value) bool {
-		n, found = columns[0].(int64)
-		return false
-	})
-	return n, found, err
-}
-
-// blob makes a nil slice an empty blob; the driver would bind it as null.
-func blob(b []byte) []byte {
-	if b == nil {
-		return []byte{}
+// queryInt is query for the integer in the first column; 0 if there is no row, or a
+// null.
+func (c *conn) queryInt(query string, args ...driver.Value) (int64, error) {
+	columns, err := c.query(query, args...)
+	if err != nil || columns == nil {
+		return 0, err
 	}
-	return b
+	n, _ := columns[0].(int64)
+	return n, nil
 }
 
 // mark says of an error of SQLite whether trying again may cure it.

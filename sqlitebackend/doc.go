@@ -3,13 +3,17 @@
 //
 // # Invariants
 //
-//   - One goroutine, the writer, owns the only connection that writes. It commits
-//     whatever queued up while the last commit was made durable as one
-//     transaction, and each atomic write in it under a savepoint of its own.
+//   - One writer at a time: whoever has the turn owns the only connection that writes.
+//     It commits whatever stands in line by then as one transaction (writer.go).
 //   - A write is acknowledged, and watchers hear of it, only after the commit that
 //     holds it is durable (WAL, synchronous=FULL).
+//   - A write happens whole or not at all, whatever shares its transaction: if it
+//     fails, it is undone alone, or the transaction is, and the others are made one by
+//     one (group_tx.go).
 //   - No reader sees half a group: all ranges of a snapshot read come from one
-//     read transaction.
+//     read transaction (snapshot_read.go).
+//   - The WAL is written back while writes go on, and never made shorter
+//     (checkpoint.go).
 //   - Versionstamps strictly increase in commit order. A write that fails takes
 //     none.
 //   - From its expiry time on a key is absent for reads, checks, sums and watches,

@@ -2,29 +2,24 @@ package sqlitebackend
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/sqlitebackend/internal/statement"
 )
 
 const (
-	// deleteExpired takes a bounded number at a time so that writes get their
-	// turn in between.
-	deleteExpired = `delete from kv where k in (
-		select k from kv where expiration_ms >= 0 and expiration_ms <= ?1
-		order by expiration_ms limit 1000) returning k`
-
-	selectEarliestExpiry = "select min(expiration_ms) from kv where expiration_ms >= 0"
-
-	selectEarliestExpiryAfter = "select min(expiration_ms) from kv where expiration_ms > ?1"
-	selectExpiredBetween      = "select k from kv where expiration_ms > ?1 and expiration_ms <= ?2"
-
 	// announcedAtOnce bounds the memory for keys that expire at the same time.
 	announcedAtOnce = 1000
+
+	// A sweep deletes some keys at a time, as many as take about sweepTime, so that
+	// writes get their turn in between.
+	sweepTime    = 5 * time.Millisecond
+	minSweepKeys = 16
+	maxSweepKeys = 4096
 
 	// maxExpiryPause bounds the sleep, so that keys written by other processes
 	// and jumps of the clock are found.
@@ -142,36 +137,56 @@ func (b *Backend) warnIfClockWentBack() {
 	}
 }
 
-// sweepExpired wakes the watchers of what has expired and deletes it. They need not
-// wait for that: reads leave it out by themselves, and a commit takes its time where
+// sweepExpired wakes the watchers of what has expired and deletes some of it. They need
+// not wait for that: reads leave it out by themselves, and a commit takes its time where
 // the disk is busy.
 func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
 	if _, err := b.announceExpired(ctx); err != nil {
 		return 0, err
 	}
-	err = b.writer.do(ctx, func(tx *groupTx) error {
-		earliestMs, found, err := tx.conn.queryInt(selectEarliestExpiry)
-		if err != nil || !found || earliestMs > tx.nowMs {
-			nextMs = earliestMs
-			return err
-		}
-		if err := tx.change(); err != nil {
-			return err
-		}
-		tx.nextVersion()
-		err = tx.conn.query(deleteExpired, []driver.Value{tx.nowMs}, func(columns []driver.Value) bool {
-			if key, ok := columns[0].([]byte); ok {
-				tx.changed(key, 0)
-			}
-			return true
-		})
+	err = b.writer.do(ctx, 0, func(tx *groupTx) error {
+		begun := time.Now()
+		deleted, err := tx.deleteExpired(b.sweepKeys)
 		if err != nil {
 			return err
 		}
-		nextMs, _, err = tx.conn.queryInt(selectEarliestExpiry)
+		b.sweepKeys = nextSweepKeys(deleted, b.sweepKeys, time.Since(begun))
+		nextMs, _, err = tx.conn.number(selectEarliestExpiry)
 		return err
 	})
 	return nextMs, mark("sweep expired keys", err)
+}
+
+// deleteExpired deletes up to limit keys, those first that expired first.
+func (tx *groupTx) deleteExpired(limit int64) (deleted int, err error) {
+	earliestMs, found, err := tx.conn.number(selectEarliestExpiry)
+	if err != nil || !found || earliestMs > tx.nowMs {
+		return 0, err
+	}
+	tx.nextVersion()
+	rows, err := tx.change(deleteExpired, statement.Args{Integers: [statement.MaxIntegers]int64{tx.nowMs, limit}}, maxSweepKeys)
+	if err != nil {
+		return 0, err
+	}
+	for range rows.Count {
+		if key, ok := rows.Blob(); ok {
+			tx.changed(key, 0)
+		}
+	}
+	return rows.Count, nil
+}
+
+// nextSweepKeys gives the number of keys to delete at once, after it took some time for
+// those that were asked for.
+func nextSweepKeys(deleted int, asked int64, took time.Duration) int64 {
+	switch {
+	case took > sweepTime:
+		return max(asked/2, minSweepKeys)
+	case took < sweepTime/4 && int64(deleted) == asked:
+		return min(asked*2, maxSweepKeys)
+	default:
+		return asked
+	}
 }
 
 // announceExpired wakes the watchers of what has expired since the last call. In a
@@ -179,25 +194,47 @@ func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
 func (b *Backend) announceExpired(ctx context.Context) (nextMs int64, err error) {
 	b.warnIfClockWentBack()
 	nowMs := b.clock.nowMs()
+	if err := b.announceUntil(ctx, nowMs); err != nil {
+		return 0, err
+	}
 	err = b.reads.use(ctx, func(c *conn) error {
-		var keys [][]byte
-		err := c.query(selectExpiredBetween, []driver.Value{b.announcedMs, nowMs}, func(columns []driver.Value) bool {
-			if key, ok := columns[0].([]byte); ok {
-				keys = append(keys, key)
-			}
-			if len(keys) == announcedAtOnce {
-				b.hub.notify(keys)
-				keys = keys[:0]
-			}
-			return true
+		nextMs, _, err = c.number(selectEarliestExpiryAfter, nowMs)
+		return err
+	})
+	return nextMs, err
+}
+
+// announceUntil wakes the watchers of what expired after b.announcedMs and until nowMs.
+func (b *Backend) announceUntil(ctx context.Context, nowMs int64) error {
+	atMs, key := b.announcedMs+1, []byte(nil) // no key is empty
+	for !b.hub.isQuiet() {
+		var rows statement.Rows
+		err := b.reads.use(ctx, func(c *conn) (err error) {
+			rows, err = c.run(selectExpiredBetween, statement.Args{
+				Blobs:    [statement.MaxBlobs][]byte{key},
+				Integers: [statement.MaxIntegers]int64{atMs, nowMs},
+			}, announcedAtOnce)
+			return err
 		})
 		if err != nil {
 			return err
 		}
+		keys := make([][]byte, 0, rows.Count)
+		last := rows.Count < announcedAtOnce
+		for range rows.Count {
+			var isKey bool
+			key, isKey = rows.Blob()
+			atMs, _ = rows.Integer()
+			if isKey { // a file from elsewhere may hold what is none, which nobody watches
+				keys = append(keys, key)
+			}
+			last = last || !isKey
+		}
 		b.hub.notify(keys)
-		b.announcedMs = nowMs
-		nextMs, _, err = c.queryInt(selectEarliestExpiryAfter, nowMs)
-		return err
-	})
-	return nextMs, err
+		if last {
+			break
+		}
+	}
+	b.announcedMs = nowMs
+	return nil
 }

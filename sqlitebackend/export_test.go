@@ -10,7 +10,7 @@ import (
 func (b *Backend) HoldWriter() (release func()) {
 	held, released := make(chan struct{}), make(chan struct{})
 	go func() {
-		_ = b.writer.do(context.Background(), func(*groupTx) error {
+		_ = b.writer.do(context.Background(), 0, func(*groupTx) error {
 			close(held)
 			<-released
 			return nil
@@ -21,12 +21,12 @@ func (b *Backend) HoldWriter() (release func()) {
 }
 
 // QueuedWrites tells how many writes wait for the writer.
-func (b *Backend) QueuedWrites() int { return len(b.writer.queue) }
+func (b *Backend) QueuedWrites() int { return b.writer.queue.length() }
 
 // LimitPages bounds the size of the file as a full disk would; 0 lifts it.
 func (b *Backend) LimitPages(ctx context.Context, extra int64) error {
-	return b.writer.do(ctx, func(tx *groupTx) error {
-		pages, _, err := tx.conn.queryInt("pragma page_count")
+	return b.writer.do(ctx, 0, func(tx *groupTx) error {
+		pages, err := tx.conn.queryInt("pragma page_count")
 		if err != nil {
 			return err
 		}
@@ -40,17 +40,26 @@ func (b *Backend) LimitPages(ctx context.Context, extra int64) error {
 
 // WritePragma gives an integer setting of the connection that writes.
 func (b *Backend) WritePragma(ctx context.Context, name string) (value int64, err error) {
-	err = b.writer.do(ctx, func(tx *groupTx) error {
-		value, _, err = tx.conn.queryInt("pragma " + name)
+	err = b.writer.do(ctx, 0, func(tx *groupTx) error {
+		value, err = tx.conn.queryInt("pragma " + name)
 		return err
 	})
 	return value, err
 }
 
+// CheckpointPages is the length of the WAL from which on it is written back.
+const CheckpointPages = checkpointPages
+
+// BreakCheckpoints makes every checkpoint fail until the database is closed.
+func (b *Backend) BreakCheckpoints() { _ = b.writer.checkpoint.conn.db.Close() }
+
+// WALPages is the number of pages in the WAL after the last commit.
+func (b *Backend) WALPages() int64 { return b.writer.checkpoint.walPages.Load() }
+
 // StoredKeys counts the keys in the file, expired ones included.
 func (b *Backend) StoredKeys(ctx context.Context) (n int64, err error) {
 	err = b.reads.use(ctx, func(c *conn) error {
-		n, _, err = c.queryInt("select count(*) from kv")
+		n, err = c.queryInt("select count(*) from kv")
 		return err
 	})
 	return n, err

@@ -3,17 +3,13 @@ package sqlitebackend
 import (
 	"errors"
 	"fmt"
+
+	"github.com/kvconnect/kvconnect/sqlitebackend/internal/statement"
 )
 
-const (
-	selectVersion = "select version from data_version where k = 0"
-	updateVersion = "update data_version set version = ?1 where k = 0"
-)
-
-// groupTx is the transaction of one group of tasks. It belongs to the writer's
-// goroutine. What is learnt along the way (changed keys, expiries, the version)
-// is undone with the task that it came from, and is to be used only after
-// commit.
+// groupTx is the transaction of one group of tasks. It belongs to whoever has the
+// writer's turn. What is learnt along the way (changed keys, expiries, the version)
+// is undone with the task that it came from, and is to be used only after commit.
 type groupTx struct {
 	conn  *conn
 	clock *expiryClock
@@ -23,11 +19,15 @@ type groupTx struct {
 	nowMs int64
 
 	groupTxState
-	begunVersion  int64
-	savepointOpen bool
+	begunVersion int64
 
-	// broken is set when SQLite could not undo a task, so that nothing in the
-	// transaction can be trusted.
+	// What the task under way has done: opened its savepoint, changed something
+	// without one.
+	savepointOpen bool
+	changedBare   bool
+
+	// broken is set when a task failed and cannot be undone alone, so that nothing
+	// in the transaction may be committed.
 	broken error
 }
 
@@ -39,55 +39,65 @@ type groupTxState struct {
 }
 
 func beginGroup(c *conn, clock *expiryClock) (*groupTx, error) {
-	if err := c.exec("begin immediate"); err != nil {
+	if err := c.exec(beginWrite); err != nil {
 		return nil, err
 	}
-	version, found, err := c.queryInt(selectVersion)
+	version, found, err := c.number(selectVersion)
 	if err == nil && !found {
 		err = fmt.Errorf("%w: table data_version is empty", ErrSchema)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.exec("rollback"))
+		return nil, errors.Join(err, c.exec(rollback))
 	}
 	return &groupTx{conn: c, clock: clock, groupTxState: groupTxState{version: version}, begunVersion: version}, nil
 }
 
-// runTask runs one task; if it fails, nothing of it remains.
+// runTask runs one task. If it fails, nothing of it remains, or the transaction is
+// broken.
 func (tx *groupTx) runTask(run func(*groupTx) error) error {
 	before := tx.groupTxState
 	tx.nowMs = tx.clock.nowMs()
 	err := run(tx)
-	if err != nil {
-		tx.groupTxState = before
-		if tx.conn.db.AutoCommit() {
-			// SQLite gave up the whole transaction, as it does on a full disk.
-			// What came after would be committed by itself.
-			tx.broken = err
-			return err
+	savepointOpen, changedBare := tx.savepointOpen, tx.changedBare
+	tx.savepointOpen, tx.changedBare = false, false
+	if err == nil {
+		if savepointOpen {
+			tx.broken = tx.conn.exec(releaseSavepoint)
 		}
+		return nil
 	}
-	if !tx.savepointOpen {
-		return err
+	tx.groupTxState = before
+	switch {
+	case tx.conn.db.AutoCommit():
+		// SQLite gave up the whole transaction, as it does on a full disk. What
+		// came after would be committed by itself.
+		tx.broken = err
+	case savepointOpen:
+		if undoErr := errors.Join(tx.conn.exec(rollbackToSavepoint), tx.conn.exec(releaseSavepoint)); undoErr != nil {
+			tx.broken = errors.Join(err, undoErr)
+		}
+	case changedBare:
+		tx.broken = err
 	}
-	tx.savepointOpen = false
-	if err != nil {
-		tx.broken = tx.conn.exec("rollback to task")
-	}
-	tx.broken = errors.Join(tx.broken, tx.conn.exec("release task"))
 	return err
 }
 
-// change must be called before a task first changes anything: a task that only
-// looks, such as a write whose check fails, needs no savepoint.
-func (tx *groupTx) change() error {
-	if tx.savepointOpen {
-		return nil
-	}
-	if err := tx.conn.exec("savepoint task"); err != nil {
+// protect must be called before a task first changes anything, if it may fail
+// afterwards for a reason that lies in itself. A savepoint costs as much as half a
+// mutation, so that tasks do without that fail only if SQLite does: then the group is
+// undone, and its tasks are run one by one.
+func (tx *groupTx) protect() error {
+	if err := tx.conn.exec(savepoint); err != nil {
 		return err
 	}
 	tx.savepointOpen = true
 	return nil
+}
+
+// change runs a statement that changes something.
+func (tx *groupTx) change(q query, args statement.Args, limit int) (statement.Rows, error) {
+	tx.changedBare = tx.changedBare || !tx.savepointOpen
+	return tx.conn.run(q, args, limit)
 }
 
 // alive tells whether a key that was found is still there for the task. If it
@@ -116,17 +126,17 @@ func (tx *groupTx) commit() (err error) {
 	defer func() {
 		// SQLite ends the transaction by itself after some errors.
 		if err != nil && !tx.conn.db.AutoCommit() {
-			err = errors.Join(err, tx.conn.exec("rollback"))
+			err = errors.Join(err, tx.conn.exec(rollback))
 		}
 	}()
 	if tx.broken != nil {
 		return tx.broken
 	}
 	if tx.version == tx.begunVersion {
-		return tx.conn.exec("rollback") // nothing was written
+		return tx.conn.exec(rollback) // nothing was written
 	}
-	if err := tx.conn.exec(updateVersion, tx.version); err != nil {
+	if _, err := tx.conn.run(updateVersion, statement.Args{Integers: [statement.MaxIntegers]int64{tx.version}}, 1); err != nil {
 		return err
 	}
-	return tx.conn.exec("commit")
+	return tx.conn.exec(commit)
 }

@@ -44,6 +44,13 @@ func (h *hub) remove(w *watcher) {
 	}
 }
 
+// isQuiet tells whether nobody watches. Who begins to watch later reads the state then.
+func (h *hub) isQuiet() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.watchers) == 0
+}
+
 // notify wakes the watchers of the keys. It does not wait for them.
 func (h *hub) notify(keys [][]byte) {
 	h.mu.Lock()

@@ -2,7 +2,6 @@ package sqlitebackend
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,15 +44,20 @@ func open(options Options) (_ *Backend, err error) {
 	if err := refuse(path, options.ReadOnly); err != nil {
 		return nil, err
 	}
-	b := &Backend{path: path, clock: &expiryClock{clock: options.Clock}, hub: newHub(), logger: options.Logger}
+	b := &Backend{path: path, clock: &expiryClock{clock: options.Clock}, hub: newHub(), sweepKeys: minSweepKeys, logger: options.Logger}
 	b.announcedMs = b.clock.nowMs()
-	var writeConn *conn
+	var writeConn, checkpointConn *conn
 	defer func() {
-		if err != nil && b.reads != nil {
+		if err == nil {
+			return
+		}
+		if b.reads != nil {
 			err = errors.Join(err, b.reads.close())
 		}
-		if err != nil && writeConn != nil {
-			err = errors.Join(err, writeConn.close())
+		for _, c := range []*conn{checkpointConn, writeConn} {
+			if c != nil {
+				err = errors.Join(err, c.close())
+			}
 		}
 	}()
 
@@ -67,6 +71,9 @@ func open(options Options) (_ *Backend, err error) {
 			return nil, err
 		}
 		b.path = path
+		if checkpointConn, err = openConn(path, "rw", checkpointPatience, "synchronous = full"); err != nil {
+			return nil, err
+		}
 	}
 	mode := "ro"
 	if options.ReadOnly {
@@ -88,7 +95,7 @@ func open(options Options) (_ *Backend, err error) {
 				return err
 			}
 		}
-		firstExpiryMs, expires, err = c.queryInt(selectEarliestExpiry)
+		firstExpiryMs, expires, err = c.number(selectEarliestExpiry)
 		return err
 	})
 	if err != nil {
@@ -98,7 +105,7 @@ func open(options Options) (_ *Backend, err error) {
 		b.expiry = newExpiryLoop(options.Clock, b.announceExpired, options.Logger)
 	} else {
 		b.expiry = newExpiryLoop(options.Clock, b.sweepExpired, options.Logger)
-		b.writer = startWriter(writeConn, b.clock, b.hub, b.expiry)
+		b.writer = newWriter(writeConn, checkpointConn, b)
 	}
 	b.expiry.start()
 	if expires {
@@ -117,7 +124,7 @@ func readOnlyMode(path string) (string, error) {
 	const shared = "ro"
 	c, err := openConn(path, shared, busyTimeout)
 	if err == nil {
-		_, _, err = c.queryInt("select count(*) from sqlite_schema")
+		_, err = c.queryInt("select count(*) from sqlite_schema")
 		err = errors.Join(err, c.close())
 	}
 	if !isSQLiteError(err, sqlite3.ErrCantOpen) && !isSQLiteError(err, sqlite3.ErrReadonly) {
@@ -167,13 +174,9 @@ func openWriteConn(path string) (*conn, uuid.UUID, error) {
 }
 
 func useWAL(c *conn) error {
-	var mode string
-	err := c.query("pragma journal_mode = wal", nil, func(columns []driver.Value) bool {
-		mode, _ = columns[0].(string)
-		return false
-	})
-	if err == nil && mode != "wal" {
-		err = fmt.Errorf("the file cannot be put in WAL mode but stays in mode %q: use a local file system", mode)
+	columns, err := c.query("pragma journal_mode = wal")
+	if err == nil && (len(columns) == 0 || columns[0] != "wal") {
+		err = fmt.Errorf("the file cannot be put in WAL mode but stays in mode %v: use a local file system", columns)
 	}
 	return err
 }

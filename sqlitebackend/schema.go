@@ -1,7 +1,6 @@
 package sqlitebackend
 
 import (
-	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -81,12 +80,12 @@ const (
 // migrate brings the tables to schemaVersion and gives the database an id if it
 // has none, in one transaction: a file that cannot be used is left as it was.
 func migrate(c *conn) (id uuid.UUID, err error) {
-	if err := c.exec("begin immediate"); err != nil {
+	if err := c.script("begin immediate"); err != nil {
 		return uuid.UUID{}, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.exec("rollback"))
+			err = errors.Join(err, c.script("rollback"))
 		}
 	}()
 	version, err := usableVersion(c)
@@ -100,20 +99,20 @@ func migrate(c *conn) (id uuid.UUID, err error) {
 		if err := c.script(migrations[version]); err != nil {
 			return uuid.UUID{}, fmt.Errorf("%w: migrate to version %d: %w", ErrSchema, version+1, err)
 		}
-		if err := c.exec("replace into migration_state (k, version) values (0, ?1)", version+1); err != nil {
+		if err := c.script("replace into migration_state (k, version) values (0, ?1)", version+1); err != nil {
 			return uuid.UUID{}, err
 		}
 	}
 	if err := c.script(createDatabaseTable); err != nil {
 		return uuid.UUID{}, err
 	}
-	if err := c.exec("insert or ignore into kvconnect_database (k, id) values (0, ?1)", uuid.NewString()); err != nil {
+	if err := c.script("insert or ignore into kvconnect_database (k, id) values (0, ?1)", uuid.NewString()); err != nil {
 		return uuid.UUID{}, err
 	}
 	if id, _, err = readDatabaseID(c); err != nil {
 		return uuid.UUID{}, err
 	}
-	return id, c.exec("commit")
+	return id, c.script("commit")
 }
 
 // migratable fails with ErrSchema for a file that migrate would refuse.
@@ -124,7 +123,7 @@ func migratable(c *conn) error {
 	}
 	for ; version < schemaVersion; version++ {
 		for _, table := range tablesOf[version] {
-			found, _, err := c.queryInt("select count(*) from sqlite_schema where name = ?1", table)
+			found, err := c.queryInt("select count(*) from sqlite_schema where name = ?1", table)
 			if err == nil && found > 0 {
 				err = fmt.Errorf("%w: migrate to version %d: table %s already exists", ErrSchema, version+1, table)
 			}
@@ -142,14 +141,14 @@ func migratable(c *conn) error {
 // usableVersion gives the version of the tables, 0 for a file without any. It fails
 // with ErrSchema for one that cannot be brought to schemaVersion.
 func usableVersion(c *conn) (version int64, err error) {
-	foreign, _, err := c.queryInt(countForeignTables)
+	foreign, err := c.queryInt(countForeignTables)
 	if err != nil {
 		return 0, err
 	}
 	if foreign > 0 {
 		return 0, fmt.Errorf("%w: it is the database of another program; name another file", ErrSchema)
 	}
-	version, _, err = c.queryInt(selectSchemaVersion)
+	version, err = c.queryInt(selectSchemaVersion)
 	switch {
 	case isNoTable(err):
 		return 0, nil
@@ -167,7 +166,7 @@ func usableVersion(c *conn) (version int64, err error) {
 // inspect checks the tables of a file that is open for reading only, and gives
 // its id, or one derived from its path if it has none.
 func inspect(c *conn, path string) (uuid.UUID, error) {
-	version, _, err := c.queryInt(selectSchemaVersion)
+	version, err := c.queryInt(selectSchemaVersion)
 	switch {
 	case isNoTable(err):
 		return uuid.UUID{}, fmt.Errorf("%w: it is no Deno KV database; open it once without --read-only to make it one", ErrSchema)
@@ -190,14 +189,11 @@ func inspect(c *conn, path string) (uuid.UUID, error) {
 }
 
 func readDatabaseID(c *conn) (id uuid.UUID, found bool, err error) {
-	var text string
-	err = c.query(selectDatabaseID, nil, func(columns []driver.Value) bool {
-		text, found = columns[0].(string)
-		return false
-	})
-	if err != nil || !found {
+	columns, err := c.query(selectDatabaseID)
+	if err != nil || columns == nil {
 		return uuid.UUID{}, false, err
 	}
+	text, _ := columns[0].(string)
 	if id, err = uuid.Parse(text); err != nil {
 		return uuid.UUID{}, false, fmt.Errorf("%w: the database id in kvconnect_database is no UUID: %w", ErrSchema, err)
 	}

@@ -3,96 +3,60 @@ package sqlitebackend
 import (
 	"context"
 	"errors"
-	"sync"
-	"sync/atomic"
+	"runtime"
 
 	"github.com/kvconnect/kvconnect/protocol"
 )
 
 const (
-	// maxGroupTasks bounds how long the first task of a group waits for the last.
+	// maxGroupTasks and maxGroupBytes bound how long the first task of a group waits
+	// for the last.
 	maxGroupTasks = 256
-
-	// queuedTasks is how many tasks wait while a group is being committed; who
-	// comes later waits to queue.
-	queuedTasks = maxGroupTasks
+	maxGroupBytes = 4 << 20
 )
 
-// writer owns the connection that writes. It is safe for concurrent use; the
-// connection and all transactions belong to its one goroutine.
+// writer commits tasks in groups. It is safe for concurrent use.
+//
+// The turn, which the queue hands out, owns the connection that writes and all
+// transactions on it. Whoever gets it runs its own task and those that wait by then,
+// in the order in which they came, in one transaction. When that is durable it tells
+// the watchers, the expiry loop and the others of the group, and passes the turn on.
+// There is no timer: a group is what came while the one before it was made durable.
+// Nobody has to be woken for a write that comes alone.
 type writer struct {
-	conn   *conn
-	clock  *expiryClock
-	hub    *hub
-	expiry *expiryLoop
-
-	queue   chan *task
-	closing chan struct{}
-	done    chan struct{}
-
-	closeOnce sync.Once
+	conn       *conn
+	clock      *expiryClock
+	hub        *hub
+	expiry     *expiryLoop
+	checkpoint *checkpointer
+	queue      writeQueue
 }
 
-// task is one unit of work in a group: it happens whole or not at all.
-type task struct {
-	run     func(*groupTx) error
-	claimed atomic.Bool   // by the writer, which will run it, or by a caller that gave up
-	done    chan struct{} // closed once err is set
-	err     error
-}
-
-func startWriter(c *conn, clock *expiryClock, h *hub, expiry *expiryLoop) *writer {
-	w := &writer{
-		conn: c, clock: clock, hub: h, expiry: expiry,
-		queue:   make(chan *task, queuedTasks),
-		closing: make(chan struct{}),
-		done:    make(chan struct{}),
-	}
-	go w.loop()
+// newWriter takes over both connections; checkpointAndClose must be called in the end.
+func newWriter(c, checkpointConn *conn, b *Backend) *writer {
+	w := &writer{conn: c, clock: b.clock, hub: b.hub, expiry: b.expiry}
+	c.raw.CountWAL()
+	w.checkpoint = startCheckpointer(checkpointConn, &w.queue, b.logger)
 	return w
 }
 
-// do has the writer run f in a savepoint of its own, and waits until what f did
-// is durable. If f fails, nothing of it remains. If ctx ends before the writer
-// has begun with f, f never runs.
-func (w *writer) do(ctx context.Context, f func(*groupTx) error) error {
-	t := &task{run: f, done: make(chan struct{})}
-	select {
-	case <-w.closing:
-		return protocol.ErrClosed
-	default:
+// do runs f in a transaction, perhaps together with others, and returns when what f did
+// is durable. If f fails, nothing of it remains. f may be run again if others made the
+// transaction fail. If ctx ends before the turn of f, f never runs.
+func (w *writer) do(ctx context.Context, bytes int, f func(*groupTx) error) error {
+	t := newTask(f, bytes)
+	if err := w.queue.await(ctx, t); err != nil {
+		return err
 	}
-	select {
-	case w.queue <- t:
-	case <-w.closing:
-		return protocol.ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
+	if !t.done {
+		w.lead(t)
 	}
-	select {
-	case <-t.done:
-		return t.err
-	case <-ctx.Done():
-		if t.claimed.CompareAndSwap(false, true) {
-			return ctx.Err()
-		}
-		<-t.done
-		return t.err
-	case <-w.done:
-	}
-	// The writer ended. It ran all it took from the queue, so a task is done by
-	// now or was never taken.
-	select {
-	case <-t.done:
-		return t.err
-	default:
-		return protocol.ErrClosed
-	}
+	return t.err
 }
 
 func (w *writer) atomicWrite(ctx context.Context, write protocol.AtomicWrite) (protocol.AtomicWriteOutput, error) {
 	var output protocol.AtomicWriteOutput
-	err := w.do(ctx, func(tx *groupTx) error {
+	err := w.do(ctx, writeBytes(write), func(tx *groupTx) error {
 		var err error
 		output, err = tx.atomicWrite(write)
 		return err
@@ -103,85 +67,89 @@ func (w *writer) atomicWrite(ctx context.Context, write protocol.AtomicWrite) (p
 	return output, nil
 }
 
-// close lets the writer finish what is queued, and waits for it.
-func (w *writer) close() {
-	w.closeOnce.Do(func() { close(w.closing) })
-	<-w.done
+// writeBytes is about how much a write adds.
+func writeBytes(write protocol.AtomicWrite) (n int) {
+	for _, m := range write.Mutations {
+		n += len(m.Key) + len(m.Value.Data)
+	}
+	return n
 }
 
-// checkpointAndClose writes the WAL back into the file and closes the
-// connection. The writer must be closed.
+// close lets the writes that wait finish, and waits for them.
+func (w *writer) close() { w.queue.close() }
+
+// checkpointAndClose writes the WAL back into the file and closes the connection. The
+// writer must be closed.
 func (w *writer) checkpointAndClose() error {
-	return errors.Join(w.conn.script("pragma wal_checkpoint(truncate)"), w.conn.close())
+	return errors.Join(w.checkpoint.close(), w.conn.script("pragma wal_checkpoint(truncate)"), w.conn.close())
 }
 
-func (w *writer) loop() {
-	defer close(w.done)
-	group := make([]*task, 0, maxGroupTasks)
-	for {
-		select {
-		case t := <-w.queue:
-			group = w.drain(append(group[:0], t))
-		case <-w.closing:
-			group = w.drain(group[:0])
-			if len(group) == 0 {
-				return
-			}
-		}
-		w.commit(group)
-		clear(group)
+// lead does the task of the one who has the turn, and those of others.
+func (w *writer) lead(t *task) {
+	group := w.queue.join([]*task{t}, maxGroupTasks, maxGroupBytes)
+	errs := w.commitGroup(group)
+	t.err = errs[0]
+	for i, other := range group[1:] {
+		other.finish(errs[i+1])
+	}
+	if len(group) > 1 {
+		w.letThemReturn()
+	}
+	w.queue.pass()
+}
+
+// letThemReturn lets other goroutines run for as long as that makes the line longer:
+// those who were told of their writes often come back with the next one, and the next
+// commit costs hardly more for having them. It takes no time if nobody has anything to
+// do.
+func (w *writer) letThemReturn() {
+	for before, now := -1, w.queue.length(); now > before; before, now = now, w.queue.length() {
+		runtime.Gosched()
 	}
 }
 
-// drain adds what is queued, without waiting for more.
-func (w *writer) drain(group []*task) []*task {
-	for len(group) < maxGroupTasks {
-		select {
-		case t := <-w.queue:
-			group = append(group, t)
-		default:
-			return group
-		}
+// commitGroup commits the tasks together or, if one of them spoils the transaction for
+// all, each by itself.
+func (w *writer) commitGroup(group []*task) []error {
+	errs := make([]error, len(group))
+	if w.commit(group, errs) || len(group) == 1 {
+		return errs
 	}
-	return group
+	for i := range group {
+		w.commit(group[i:i+1], errs[i:i+1])
+	}
+	return errs
 }
 
-// commit runs the tasks in one transaction and then, once it is durable, tells
-// the watchers, the expiry loop and the callers.
-func (w *writer) commit(group []*task) {
-	claimed := group[:0]
-	for _, t := range group {
-		if t.claimed.CompareAndSwap(false, true) {
-			claimed = append(claimed, t)
-		}
-	}
-	if len(claimed) == 0 {
-		return
-	}
+// commit runs the tasks in one transaction and then, once it is durable, tells the
+// watchers and the expiry loop. It reports false if a task that failed could not be
+// undone alone, so that nothing was committed.
+func (w *writer) commit(group []*task, errs []error) (unspoilt bool) {
+	unspoilt = true
 	tx, err := beginGroup(w.conn, w.clock)
 	if err == nil {
-		for _, t := range claimed {
-			t.err = tx.runTask(t.run)
+		for i, t := range group {
+			errs[i] = tx.runTask(t.run)
 			if tx.broken != nil {
 				break
 			}
 		}
 		err = tx.commit()
 		w.clock.release()
+		unspoilt = tx.broken == nil
 	}
 	if err != nil {
-		err = mark("commit", err)
-	} else {
-		w.hub.notify(tx.changedKeys)
-		if tx.earliestExpiryMs > 0 {
-			w.expiry.wakeAt(tx.earliestExpiryMs)
-		}
-	}
-	for _, t := range claimed {
 		// A task that failed by itself failed on a state that is now in doubt.
-		if err != nil {
-			t.err = err
+		err = mark("commit", err)
+		for i := range errs {
+			errs[i] = err
 		}
-		close(t.done)
+		return unspoilt
 	}
+	w.hub.notify(tx.changedKeys)
+	if tx.earliestExpiryMs > 0 {
+		w.expiry.wakeAt(tx.earliestExpiryMs)
+	}
+	w.checkpoint.wakeIfDue(w.conn.raw.WALPages())
+	return true
 }

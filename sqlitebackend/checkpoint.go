@@ -1,0 +1,120 @@
+package sqlitebackend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/kvconnect/kvconnect/protocol"
+)
+
+const (
+	// checkpointPages is the length of the WAL from which on it is written back, about
+	// 4 MB with pages of 4096 bytes.
+	checkpointPages = 1000
+
+	// checkpointPatience bounds how long writers wait for readers to let go of the WAL.
+	checkpointPatience = "busy_timeout = 20"
+)
+
+// checkpointer writes the WAL back into the file. SQLite would do that at the end of a
+// commit, which then takes many times as long. Here the most part happens on a
+// connection of its own, while writes go on; only for what they add meanwhile does it
+// take the writer's turn, so that the WAL can begin anew. Its file is never made
+// shorter before the end: to write over it costs half as much as to append.
+type checkpointer struct {
+	conn   *conn
+	queue  *writeQueue
+	logger *slog.Logger
+
+	walPages atomic.Int64
+	duePages atomic.Int64
+	wake     chan struct{} // has room for one token
+
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// startCheckpointer takes over conn; close must be called in the end.
+func startCheckpointer(c *conn, queue *writeQueue, logger *slog.Logger) *checkpointer {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &checkpointer{
+		conn: c, queue: queue, logger: logger,
+		wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
+	}
+	p.duePages.Store(checkpointPages)
+	go p.loop(ctx)
+	return p
+}
+
+// close stops the checkpointer, waits for it and closes its connection.
+func (p *checkpointer) close() error {
+	p.cancel()
+	<-p.done
+	return p.conn.close()
+}
+
+// wakeIfDue must be called after each commit, with the number of pages that the WAL
+// has then.
+func (p *checkpointer) wakeIfDue(walPages int) {
+	p.walPages.Store(int64(walPages))
+	if !p.isDue() {
+		return
+	}
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *checkpointer) isDue() bool { return p.walPages.Load() >= p.duePages.Load() }
+
+func (p *checkpointer) loop(ctx context.Context) {
+	defer close(p.done)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.wake:
+		}
+		if !p.isDue() {
+			continue // the token is from before the last checkpoint
+		}
+		if err := p.checkpoint(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, protocol.ErrClosed) {
+			p.logger.Error("checkpoint failed", "error", err)
+		}
+	}
+}
+
+func (p *checkpointer) checkpoint(ctx context.Context) error {
+	leftPages, err := p.run("passive")
+	if err == nil {
+		turn := newTask(nil, 0)
+		if err := p.queue.await(ctx, turn); err != nil {
+			return err
+		}
+		defer p.queue.pass()
+		leftPages, err = p.run("restart")
+	}
+	// What is left is left because of a reader, or of the disk: there is no use in
+	// trying again before much was added.
+	p.walPages.Store(leftPages)
+	p.duePages.Store(leftPages + checkpointPages)
+	return err
+}
+
+// run makes a checkpoint and gives the number of pages that stay in the WAL; 0 if it can
+// begin anew.
+func (p *checkpointer) run(mode string) (leftPages int64, err error) {
+	columns, err := p.conn.query("pragma wal_checkpoint(" + mode + ")")
+	if err != nil {
+		return p.walPages.Load(), fmt.Errorf("checkpoint %s: %w", mode, err)
+	}
+	busy, _ := columns[0].(int64)
+	if pages, _ := columns[1].(int64); busy != 0 && pages > 0 {
+		return pages, nil
+	}
+	return 0, nil
+}

@@ -1,0 +1,122 @@
+package sqlitebackend
+
+import "github.com/kvconnect/kvconnect/sqlitebackend/internal/statement"
+
+// query names a statement that connections keep prepared, which those of all reads and
+// writes are.
+type query int
+
+const (
+	beginRead query = iota
+	beginWrite
+	commit
+	rollback
+	savepoint
+	releaseSavepoint
+	rollbackToSavepoint
+
+	selectRange
+	selectRangeReverse
+	selectEntry
+	selectValue
+	selectVersionstamp
+	upsert
+	upsertKeepingExpiry
+	deleteKey
+
+	selectVersion
+	updateVersion
+
+	selectEarliestExpiry
+	selectEarliestExpiryAfter
+	selectExpiredBetween
+	deleteExpired
+
+	queryCount
+)
+
+// noExpiry is what the column expiration_ms holds for a key that stays.
+const noExpiry = -1
+
+const (
+	entryColumns = "select k, v, v_encoding, version, expiration_ms from kv "
+
+	// The conditions come down to a walk of the primary key. The plus keeps the
+	// planner from the index on expiration_ms, and there is no LIMIT because a bound
+	// one makes SQLite prepare the statement anew each time.
+	inRange = "where k >= ?1 and k < ?2 and (+expiration_ms < 0 or +expiration_ms > ?3) order by k"
+	isAlive = "where k = ?1 and (+expiration_ms < 0 or +expiration_ms > ?2)"
+
+	insertOrUpdate = `insert into kv (k, v, v_encoding, version, expiration_ms) values (?1, ?2, ?3, ?4, ?5)
+		on conflict (k) do update set v = excluded.v, v_encoding = excluded.v_encoding, version = excluded.version`
+)
+
+// queries are the texts with the number of their parameters: blobs first, then
+// integers.
+var queries = [queryCount]struct {
+	text            string
+	blobs, integers int
+}{
+	beginRead:           {text: "begin"},
+	beginWrite:          {text: "begin immediate"},
+	commit:              {text: "commit"},
+	rollback:            {text: "rollback"},
+	savepoint:           {text: "savepoint task"},
+	releaseSavepoint:    {text: "release task"},
+	rollbackToSavepoint: {text: "rollback to task"},
+
+	selectRange:        {entryColumns + inRange, 2, 1},
+	selectRangeReverse: {entryColumns + inRange + " desc", 2, 1},
+	selectEntry:        {entryColumns + isAlive, 1, 1},
+	selectValue:        {"select v, v_encoding, expiration_ms from kv " + isAlive, 1, 1},
+	selectVersionstamp: {"select version, expiration_ms from kv " + isAlive, 1, 1},
+	upsert:             {insertOrUpdate + ", expiration_ms = excluded.expiration_ms", 2, 3},
+	// SQLite writes the index on expiration_ms anew even if the expiry stays the same,
+	// which for an overwrite is a third of all work and half of the WAL.
+	upsertKeepingExpiry: {insertOrUpdate + " where expiration_ms = excluded.expiration_ms", 2, 3},
+	deleteKey:           {"delete from kv where k = ?1", 1, 0},
+
+	selectVersion: {text: "select version from data_version where k = 0"},
+	updateVersion: {"update data_version set version = ?1 where k = 0", 0, 1},
+
+	selectEarliestExpiry:      {text: "select min(expiration_ms) from kv where expiration_ms >= 0"},
+	selectEarliestExpiryAfter: {"select min(expiration_ms) from kv where expiration_ms > ?1", 0, 1},
+	selectExpiredBetween: {`select k, expiration_ms from kv where (expiration_ms, k) > (?2, ?1) and expiration_ms <= ?3
+		order by expiration_ms, k`, 1, 2},
+	// A bounded number at a time, so that writes get their turn in between.
+	deleteExpired: {`delete from kv where k in (
+		select k from kv where expiration_ms >= 0 and expiration_ms <= ?1
+		order by expiration_ms limit ?2 + 0) returning k`, 0, 2},
+}
+
+// run runs a prepared statement, at most limit rows of it.
+func (c *conn) run(q query, args statement.Args, limit int) (statement.Rows, error) {
+	s := c.statements[q]
+	if s == nil {
+		var err error
+		if s, err = c.raw.Prepare(queries[q].text, queries[q].blobs, queries[q].integers); err != nil {
+			return statement.Rows{}, err
+		}
+		c.statements[q] = s
+	}
+	return s.Run(args, limit)
+}
+
+// exec runs a prepared statement without parameters that gives no rows.
+func (c *conn) exec(q query) error {
+	_, err := c.run(q, statement.Args{}, 1)
+	return err
+}
+
+// number runs a prepared statement that gives one integer; found is false if there is
+// no row, or a null.
+func (c *conn) number(q query, integers ...int64) (n int64, found bool, err error) {
+	var args statement.Args
+	copy(args.Integers[:], integers)
+	rows, err := c.run(q, args, 1)
+	if err != nil || rows.Count == 0 {
+		return 0, false, err
+	}
+	n, found = rows.Integer()
+	return n, found, nil
+}
