@@ -19,6 +19,8 @@ type Options struct {
 	// ReadOnly opens the file for reading only. It must exist and have the
 	// tables of a current Deno KV database.
 	ReadOnly bool
+	// Durability says what a power cut may cost; DurabilityFull if empty.
+	Durability Durability
 	// ReadConns is the number of snapshot reads served at once; 0 for one
 	// that fits the machine.
 	ReadConns int

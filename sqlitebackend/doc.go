@@ -6,7 +6,8 @@
 //   - One writer at a time: whoever has the turn owns the only connection that writes.
 //     It commits whatever stands in line by then as one transaction (writer.go).
 //   - A write is acknowledged, and watchers hear of it, only after the commit that
-//     holds it is durable (WAL, synchronous=FULL).
+//     holds it is durable (WAL, synchronous=FULL, unless DurabilityNormal was asked
+//     for).
 //   - A write happens whole or not at all, whatever shares its transaction: if it
 //     fails, it is undone alone, or the transaction is, and the others are made one by
 //     one (group_tx.go).

@@ -144,6 +144,7 @@ func TestPathsThatCannotBeOpened(t *testing.T) {
 	}{
 		"no path":                 {sqlitebackend.Options{}, "no path given"},
 		"a folder":                {sqlitebackend.Options{Path: folder}, "it is a folder"},
+		"no such durability":      {sqlitebackend.Options{Path: filepath.Join(folder, "kv.sqlite"), Durability: "off"}, `durability is one of full and normal, not "off"`},
 		"no such folder":          {sqlitebackend.Options{Path: filepath.Join(folder, "none", "kv.sqlite")}, "check that the folder exists"},
 		"no such file, read-only": {sqlitebackend.Options{Path: filepath.Join(folder, "kv.sqlite"), ReadOnly: true}, "no such file or directory: to be opened for reading only, the file must be there"},
 	} {
@@ -163,10 +164,14 @@ func TestPathsThatCannotBeOpened(t *testing.T) {
 // A process that is killed shows nothing of this; a power cut would.
 func TestCommitsWaitForTheDisk(t *testing.T) {
 	t.Parallel()
-	backend := open(t, sqlitebackend.Options{Path: tempPath(t)})
-	const full = 2
-	if got, err := backend.WritePragma(t.Context(), "synchronous"); err != nil || got != full {
-		t.Errorf("synchronous is %d, %v; want %d", got, err, full)
+	const normal, full = 1, 2
+	for durability, want := range map[sqlitebackend.Durability]int64{
+		"": full, sqlitebackend.DurabilityFull: full, sqlitebackend.DurabilityNormal: normal,
+	} {
+		backend := open(t, sqlitebackend.Options{Path: tempPath(t), Durability: durability})
+		if got, err := backend.WritePragma(t.Context(), "synchronous"); err != nil || got != want {
+			t.Errorf("durability %q: synchronous is %d, %v; want %d", durability, got, err, want)
+		}
 	}
 }
 

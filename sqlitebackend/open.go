@@ -41,6 +41,10 @@ func open(options Options) (_ *Backend, err error) {
 		return nil, err
 	}
 	options = options.withDefaults()
+	synchronous, err := options.Durability.pragma()
+	if err != nil {
+		return nil, err
+	}
 	if err := refuse(path, options.ReadOnly); err != nil {
 		return nil, err
 	}
@@ -63,7 +67,7 @@ func open(options Options) (_ *Backend, err error) {
 
 	// The connection that writes comes first: it makes the file and its tables.
 	if !options.ReadOnly {
-		if writeConn, b.id, err = openWriteConn(path); err != nil {
+		if writeConn, b.id, err = openWriteConn(path, synchronous); err != nil {
 			return nil, err
 		}
 		// A link that led nowhere until now has another name from the next start.
@@ -71,7 +75,7 @@ func open(options Options) (_ *Backend, err error) {
 			return nil, err
 		}
 		b.path = path
-		if checkpointConn, err = openConn(path, "rw", checkpointPatience, "synchronous = full"); err != nil {
+		if checkpointConn, err = openConn(path, "rw", checkpointPatience, synchronous); err != nil {
 			return nil, err
 		}
 	}
@@ -138,6 +142,9 @@ func readOnlyMode(path string) (string, error) {
 }
 
 func (o Options) withDefaults() Options {
+	if o.Durability == "" {
+		o.Durability = DurabilityFull
+	}
 	if o.Clock == nil {
 		o.Clock = systemClock{}
 	}
@@ -150,14 +157,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func openWriteConn(path string) (*conn, uuid.UUID, error) {
-	c, err := openConn(path, "rwc",
-		busyTimeout,
-		// The driver is built with synchronous=NORMAL for WAL, which may lose
-		// acknowledged writes when the power fails.
-		"synchronous = full",
-		"cache_size = -65536",
-	)
+func openWriteConn(path, synchronous string) (*conn, uuid.UUID, error) {
+	c, err := openConn(path, "rwc", busyTimeout, synchronous, "cache_size = -65536")
 	if err != nil {
 		return nil, uuid.UUID{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/service"
+	"github.com/kvconnect/kvconnect/sqlitebackend"
 	"github.com/spf13/cobra"
 )
 
@@ -28,6 +29,7 @@ const serveExample = `  kvconnect serve
 type serveFlags struct {
 	accessToken     string
 	accessTokenFile string
+	durability      string
 	publicURL       string
 	trustedProxies  []string
 	options         service.Options
@@ -60,6 +62,8 @@ func newServeCommand(root *rootOptions) *cobra.Command {
 	f.BoolVar(&flags.options.NewAccessToken, "new-access-token", false,
 		"make and print a new access token in place of the one made before")
 	f.BoolVar(&flags.options.ReadOnly, "read-only", false, "open the database for reading only")
+	f.StringVar(&flags.durability, "durability", string(sqlitebackend.DurabilityFull),
+		"what a power cut may cost: `full`, nothing that was acknowledged, or normal, the last moments of it")
 	f.StringVar(&flags.publicURL, "public-url", "",
 		"the `URL` that clients reach the server by, if it is not the one that their requests name")
 	f.StringSliceVar(&flags.trustedProxies, "trusted-proxy", nil,
@@ -75,6 +79,7 @@ func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (opti
 	options.Version = version()
 	options.Out = command.OutOrStdout()
 	options.Logger = slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))
+	options.Durability = sqlitebackend.Durability(flags.durability)
 	options.AdminAddrChosen = command.Flags().Changed("admin-addr")
 	if options.AccessToken, err = flags.resolveAccessToken(command); err != nil {
 		return service.Options{}, err

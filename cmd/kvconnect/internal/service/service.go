@@ -24,6 +24,7 @@ type Options struct {
 	// SQLitePath is the file that holds the database.
 	SQLitePath string
 	ReadOnly   bool
+	Durability sqlitebackend.Durability
 
 	// Addr is the address for clients.
 	Addr string
@@ -60,7 +61,7 @@ func Run(ctx context.Context, options Options) (err error) {
 		return err
 	}
 	backend, err := sqlitebackend.Open(sqlitebackend.Options{
-		Path: options.SQLitePath, ReadOnly: options.ReadOnly, Logger: options.Logger,
+		Path: options.SQLitePath, ReadOnly: options.ReadOnly, Durability: options.Durability, Logger: options.Logger,
 	})
 	if err != nil {
 		return err
@@ -97,7 +98,7 @@ func Run(ctx context.Context, options Options) (err error) {
 	})
 	options.Logger.Info("serving", "version", options.Version, "addr", listeners.main.Addr().String(),
 		"admin_addr", listeners.adminAddr(), "path", backend.Path(), "database_id", backend.DatabaseID().String(),
-		"read_only", options.ReadOnly)
+		"read_only", options.ReadOnly, "durability", string(options.Durability))
 	err = serve(ctx, listeners, server, options.Logger)
 	options.Logger.Info("stopped")
 	return err
