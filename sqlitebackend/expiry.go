@@ -144,17 +144,22 @@ func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
 	if _, err := b.announceExpired(ctx); err != nil {
 		return 0, err
 	}
-	err = b.writer.do(ctx, 0, func(tx *groupTx) error {
-		begun := time.Now()
-		deleted, err := tx.deleteExpired(b.sweepKeys)
-		if err != nil {
+	var begun time.Time
+	var deleted int
+	err = b.writer.do(ctx, 0, func(tx *groupTx) (err error) {
+		begun = time.Now()
+		if deleted, err = tx.deleteExpired(b.sweepKeys); err != nil {
 			return err
 		}
-		b.sweepKeys = nextSweepKeys(deleted, b.sweepKeys, time.Since(begun))
 		nextMs, _, err = tx.conn.number(selectEarliestExpiry)
 		return err
 	})
-	return nextMs, mark("sweep expired keys", err)
+	if err != nil {
+		return 0, mark("sweep expired keys", err)
+	}
+	// With the commit, which takes longer the more pages were changed.
+	b.sweepKeys = nextSweepKeys(deleted, b.sweepKeys, time.Since(begun))
+	return nextMs, nil
 }
 
 // deleteExpired deletes up to limit keys, those first that expired first.
