@@ -77,7 +77,7 @@ func bearerToken(r *http.Request) (string, error) {
 }
 
 // readBody reads at most maxBytes. A body that says it is longer is not read at
-// all.
+// all. Each body has memory of its own, which what is decoded from it shares.
 func readBody(w http.ResponseWriter, r *http.Request, maxBytes int64) ([]byte, error) {
 	errTooLarge := fmt.Errorf("%w: at most %d bytes", protocol.ErrBodyTooLarge, maxBytes)
 	if r.ContentLength > maxBytes {

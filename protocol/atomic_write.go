@@ -1,12 +1,5 @@
 package protocol
 
-import (
-	"fmt"
-
-	"github.com/kvconnect/kvconnect/protocol/datapath"
-	"google.golang.org/protobuf/proto"
-)
-
 // AtomicWrite asks for changes of which all happen or none ("KV Connect, Data
 // Path Protocol, Atomic Write Request"). Mutations apply in order, each seeing
 // what those before it did.
@@ -108,26 +101,4 @@ type AtomicWriteOutput struct {
 	Versionstamp Versionstamp
 	// FailedChecks lists the index of every check that did not hold, ascending.
 	FailedChecks []uint32
-}
-
-// Encode gives the body of the reply.
-func (o AtomicWriteOutput) Encode() ([]byte, error) {
-	var message datapath.AtomicWriteOutput
-	switch o.Status {
-	case AtomicWriteCommitted:
-		message.Status = datapath.AtomicWriteStatus_AW_SUCCESS
-		message.Versionstamp = o.Versionstamp[:]
-	case AtomicWriteCheckFailed:
-		message.Status = datapath.AtomicWriteStatus_AW_CHECK_FAILURE
-		message.FailedChecks = o.FailedChecks
-	case AtomicWriteDisabled:
-		message.Status = datapath.AtomicWriteStatus_AW_WRITE_DISABLED
-	default:
-		return nil, fmt.Errorf("encode atomic write output: unknown status %d", o.Status)
-	}
-	body, err := proto.Marshal(&message)
-	if err != nil {
-		return nil, fmt.Errorf("encode atomic write output: %w", err)
-	}
-	return body, nil
 }

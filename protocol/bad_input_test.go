@@ -19,9 +19,9 @@ var decoders = map[string]struct {
 	request proto.Message
 	decode  func(body []byte) (any, error)
 }{
-	"snapshot read": {&datapath.SnapshotRead{}, func(body []byte) (any, error) { return protocol.DecodeSnapshotRead(body) }},
-	"atomic write":  {&datapath.AtomicWrite{}, func(body []byte) (any, error) { return protocol.DecodeAtomicWrite(body) }},
-	"watch":         {&datapath.Watch{}, func(body []byte) (any, error) { return protocol.DecodeWatch(body) }},
+	"snapshot read": {&datapath.SnapshotRead{}, func(body []byte) (any, error) { return decodeSnapshotRead(body) }},
+	"atomic write":  {&datapath.AtomicWrite{}, func(body []byte) (any, error) { return decodeAtomicWrite(body) }},
+	"watch":         {&datapath.Watch{}, func(body []byte) (any, error) { return decodeWatch(body) }},
 }
 
 // field appends a field whose content has a length: a message, or bytes.
@@ -258,7 +258,7 @@ func TestKeysAreTakenAsTheyAre(t *testing.T) {
 			Checks:    []*datapath.Check{{Key: []byte(key)}},
 			Mutations: []*datapath.Mutation{set([]byte(key), nil)},
 		})
-		w, err := protocol.DecodeAtomicWrite(body)
+		w, err := decodeAtomicWrite(body)
 		if err != nil {
 			t.Errorf("%q: %v", key, err)
 			continue

@@ -3,12 +3,14 @@ package protocol_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/kvconnect/kvconnect/protocol"
 	"github.com/kvconnect/kvconnect/protocol/datapath"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -66,7 +68,7 @@ func TestDecodeSnapshotRead(t *testing.T) {
 	t.Parallel()
 	read := func(ranges ...*datapath.ReadRange) proto.Message { return &datapath.SnapshotRead{Ranges: ranges} }
 	one := &datapath.ReadRange{Start: []byte{1}, End: []byte{2}, Limit: 1}
-	runDecodeCases(t, protocol.DecodeSnapshotRead, map[string]decodeCase{
+	runDecodeCases(t, decodeSnapshotRead, map[string]decodeCase{
 		"no ranges":              {read(), nil},
 		"whole database":         {read(&datapath.ReadRange{End: []byte{0xff}, Limit: 1}), nil},
 		"9 ranges":               {read(repeat(9, one)...), nil},
@@ -101,7 +103,7 @@ func TestDecodeAtomicWrite(t *testing.T) {
 	check := func(key, versionstamp []byte) proto.Message {
 		return &datapath.AtomicWrite{Checks: []*datapath.Check{{Key: key, Versionstamp: versionstamp}}}
 	}
-	runDecodeCases(t, protocol.DecodeAtomicWrite, map[string]decodeCase{
+	runDecodeCases(t, decodeAtomicWrite, map[string]decodeCase{
 		"nothing":                  {write(), nil},
 		"delete without value":     {write(&datapath.Mutation{Key: key, MutationType: datapath.MutationType_M_DELETE}), nil},
 		"99 checks":                {&datapath.AtomicWrite{Checks: repeat(99, &datapath.Check{Key: key})}, nil},
@@ -158,6 +160,20 @@ func TestDecodeAtomicWrite(t *testing.T) {
 		"819199 bytes in all":      {write(bulk(819199)...), nil},
 		"819200 bytes in all":      {write(bulk(819200)...), nil},
 		"819201 bytes in all":      {write(bulk(819201)...), protocol.ErrAtomicWriteTooLarge},
+		"819201 bytes with the key of a check": {
+			&datapath.AtomicWrite{Checks: []*datapath.Check{{Key: key}}, Mutations: bulk(819200)}, protocol.ErrAtomicWriteTooLarge,
+		},
+		"819201 bytes with the value of a delete": {
+			write(append(bulk(819199), &datapath.Mutation{
+				Key: key, MutationType: datapath.MutationType_M_DELETE, Value: &datapath.KvValue{Data: value},
+			})...), protocol.ErrAtomicWriteTooLarge,
+		},
+		"819201 bytes with the bounds of a set": {
+			write(append(bulk(819197), &datapath.Mutation{
+				Key: key, MutationType: datapath.MutationType_M_SET, SumMin: value, SumMax: value,
+				Value: &datapath.KvValue{Data: value, Encoding: datapath.ValueEncoding_VE_BYTES},
+			})...), protocol.ErrAtomicWriteTooLarge,
+		},
 	})
 }
 
@@ -177,7 +193,7 @@ func TestDecodeWatch(t *testing.T) {
 	watch := func(n int, key []byte) proto.Message {
 		return &datapath.Watch{Keys: repeat(n, &datapath.WatchKey{Key: key})}
 	}
-	runDecodeCases(t, protocol.DecodeWatch, map[string]decodeCase{
+	runDecodeCases(t, decodeWatch, map[string]decodeCase{
 		"no keys":           {watch(0, nil), nil},
 		"9 keys":            {watch(9, []byte{1}), nil},
 		"10 keys":           {watch(10, []byte{1}), nil},
@@ -198,36 +214,45 @@ func TestLargestRequestsFitTheBodyCaps(t *testing.T) {
 	})
 	checks := repeat(100, &datapath.Check{Key: filled(2048), Versionstamp: filled(10)})
 	body := marshal(t, &datapath.AtomicWrite{Checks: checks, Mutations: mutations})
-	if _, err := protocol.DecodeAtomicWrite(body); err != nil || len(body) > protocol.MaxAtomicWriteBodyBytes {
+	if _, err := decodeAtomicWrite(body); err != nil || len(body) > protocol.MaxAtomicWriteBodyBytes {
 		t.Errorf("atomic write of %d bytes: %v", len(body), err)
 	}
 	body = marshal(t, &datapath.SnapshotRead{Ranges: repeat(10, &datapath.ReadRange{
 		Start: filled(2049), End: filled(2049), Limit: 100, Reverse: true,
 	})})
-	if _, err := protocol.DecodeSnapshotRead(body); err != nil || len(body) > protocol.MaxSnapshotReadBodyBytes {
+	if _, err := decodeSnapshotRead(body); err != nil || len(body) > protocol.MaxSnapshotReadBodyBytes {
 		t.Errorf("snapshot read of %d bytes: %v", len(body), err)
 	}
 	body = marshal(t, &datapath.Watch{Keys: repeat(10, &datapath.WatchKey{Key: filled(2049)})})
-	if _, err := protocol.DecodeWatch(body); err != nil || len(body) > protocol.MaxWatchBodyBytes {
+	if _, err := decodeWatch(body); err != nil || len(body) > protocol.MaxWatchBodyBytes {
 		t.Errorf("watch of %d bytes: %v", len(body), err)
 	}
 }
 
-// A megabyte of empty parts must not become sixty in memory before it is refused.
-func TestTooManyPartsAreRefusedBeforeTheyAreDecoded(t *testing.T) {
+// A request with several faults is always refused for the same one.
+func TestWhichFaultIsTold(t *testing.T) {
 	t.Parallel()
-	parts := func(field byte) []byte { return bytes.Repeat([]byte{field<<3 | 2, 0}, 1<<19) }
+	emptyKey := field(nil, 1, marshal(t, &datapath.Check{}))
+	unknownType := field(nil, 2, marshal(t, &datapath.Mutation{Key: []byte{1}}))
+	enqueue := field(nil, 3, nil)
+	torn := field(nil, 1, []byte{1<<3 | 2})
+	tooMany := bytes.Repeat(emptyKey, 101)
 	for name, c := range map[string]struct {
-		decode func() error
-		want   error
+		body []byte
+		want error
 	}{
-		"ranges":    {func() error { _, err := protocol.DecodeSnapshotRead(parts(1)); return err }, protocol.ErrTooManyReadRanges},
-		"checks":    {func() error { _, err := protocol.DecodeAtomicWrite(parts(1)); return err }, protocol.ErrTooManyChecks},
-		"mutations": {func() error { _, err := protocol.DecodeAtomicWrite(parts(2)); return err }, protocol.ErrTooManyMutations},
-		"enqueues":  {func() error { _, err := protocol.DecodeAtomicWrite(parts(3)); return err }, protocol.ErrTooManyMutations},
-		"keys":      {func() error { _, err := protocol.DecodeWatch(parts(1)); return err }, protocol.ErrTooManyWatchedKeys},
+		"too many parts, one of them malformed":    {slices.Concat(torn, tooMany), protocol.ErrTooManyChecks},
+		"too many parts and a field above them":    {slices.Concat(protowire.AppendTag(nil, 1<<30, protowire.VarintType), []byte{0}, tooMany), protocol.ErrTooManyChecks},
+		"too many parts of another wire type":      {bytes.Repeat([]byte{1 << 3, 0}, 101), protocol.ErrTooManyChecks},
+		"too many parts behind what is no field":   {slices.Concat([]byte{0}, tooMany), protocol.ErrMalformedRequest},
+		"an enqueue, and a part that is malformed": {slices.Concat(enqueue, torn), protocol.ErrMalformedRequest},
+		"an enqueue, and a check that is wrong":    {slices.Concat(emptyKey, enqueue), protocol.ErrEnqueueUnsupported},
+		"a wrong mutation before a wrong check":    {slices.Concat(unknownType, emptyKey), protocol.ErrKeyEmpty},
+		"a wrong mutation in too large a write": {
+			slices.Concat(marshal(t, write(bulk(819201)...)), unknownType), protocol.ErrUnknownMutation,
+		},
 	} {
-		if err := c.decode(); !errors.Is(err, c.want) {
+		if _, err := decodeAtomicWrite(c.body); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
@@ -235,12 +260,12 @@ func TestTooManyPartsAreRefusedBeforeTheyAreDecoded(t *testing.T) {
 
 func TestErrorTextsTellWhereAndWhatToDo(t *testing.T) {
 	t.Parallel()
-	_, err := protocol.DecodeAtomicWrite(marshal(t, write(set([]byte{1}, nil), set([]byte{1}, filled(65537)))))
+	_, err := decodeAtomicWrite(marshal(t, write(set([]byte{1}, nil), set([]byte{1}, filled(65537)))))
 	want := "atomic write: mutation 1: the value is too long: store it in parts, or store a reference to it: 65537 bytes, at most 65536"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
-	_, err = protocol.DecodeWatch([]byte("garbage"))
+	_, err = decodeWatch([]byte("garbage"))
 	if !errors.Is(err, protocol.ErrMalformedRequest) || !strings.Contains(err.Error(), "com.deno.kv.datapath.Watch") {
 		t.Errorf("error %v, want ErrMalformedRequest that names the message", err)
 	}
@@ -248,7 +273,7 @@ func TestErrorTextsTellWhereAndWhatToDo(t *testing.T) {
 
 func TestAbsentCheckInBothForms(t *testing.T) {
 	t.Parallel()
-	got, err := protocol.DecodeAtomicWrite(marshal(t, &datapath.AtomicWrite{Checks: []*datapath.Check{
+	got, err := decodeAtomicWrite(marshal(t, &datapath.AtomicWrite{Checks: []*datapath.Check{
 		{Key: []byte{1}}, {Key: []byte{1}, Versionstamp: make([]byte, 10)},
 	}}))
 	if err != nil {

@@ -7,6 +7,9 @@
 // told by one of the sentinels in errors.go, wrapped with the place where it
 // was found.
 //
+// The files wire_….go hold how protobuf encodes fields, and the files …_wire.go
+// how each request and reply is made of them.
+//
 // The source of the rules is the KV Connect specification ("KV Connect, Data
 // Path Protocol"); where real clients want more than it says, the comment of
 // the item names the client.

@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"testing"
 
@@ -10,6 +11,22 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 )
+
+// wantBody checks that an output was encoded as by the reference, into memory of
+// exactly that size.
+func wantBody[Output any](t *testing.T, body []byte, err error, output Output, reference func(Output) ([]byte, error)) {
+	t.Helper()
+	want, wantErr := reference(output)
+	if err != nil || wantErr != nil {
+		t.Fatalf("error %v, of the reference %v", err, wantErr)
+	}
+	if !bytes.Equal(body, want) {
+		t.Errorf("encoded as\n%x, by the reference as\n%x", body, want)
+	}
+	if cap(body) != len(body) {
+		t.Errorf("%d bytes are encoded into %d", len(body), cap(body))
+	}
+}
 
 func TestEncodeSnapshotReadOutput(t *testing.T) {
 	t.Parallel()
@@ -55,6 +72,10 @@ func TestEncodeAtomicWriteOutput(t *testing.T) {
 			protocol.AtomicWriteOutput{Status: protocol.AtomicWriteCheckFailed, FailedChecks: []uint32{0, 2}},
 			&datapath.AtomicWriteOutput{Status: datapath.AtomicWriteStatus_AW_CHECK_FAILURE, FailedChecks: []uint32{0, 2}},
 		},
+		"check failed, of which nothing is known": {
+			protocol.AtomicWriteOutput{Status: protocol.AtomicWriteCheckFailed},
+			&datapath.AtomicWriteOutput{Status: datapath.AtomicWriteStatus_AW_CHECK_FAILURE},
+		},
 		"disabled": {
 			protocol.AtomicWriteOutput{Status: protocol.AtomicWriteDisabled},
 			&datapath.AtomicWriteOutput{Status: datapath.AtomicWriteStatus_AW_WRITE_DISABLED},
@@ -63,9 +84,7 @@ func TestEncodeAtomicWriteOutput(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			body, err := c.output.Encode()
-			if err != nil {
-				t.Fatal(err)
-			}
+			wantBody(t, body, err, c.output, referenceAtomicWriteOutput)
 			var got datapath.AtomicWriteOutput
 			if err := proto.Unmarshal(body, &got); err != nil {
 				t.Fatal(err)

@@ -3,8 +3,6 @@ package protocol
 import (
 	"encoding/binary"
 	"fmt"
-
-	"github.com/kvconnect/kvconnect/protocol/datapath"
 )
 
 // ValueEncoding tells how the bytes of a value are to be read. The numbers are
@@ -45,40 +43,11 @@ func (v Value) U64() (n uint64, ok bool) {
 	return binary.LittleEndian.Uint64(v.Data), true
 }
 
-func decodeValue(value *datapath.KvValue) (Value, error) {
-	if value == nil {
-		return Value{}, ErrValueMissing
-	}
-	if n := len(value.GetData()); n > MaxValueBytes {
-		return Value{}, fmt.Errorf("%w: %d bytes, at most %d", ErrValueTooLong, n, MaxValueBytes)
-	}
-	encoding := ValueEncoding(value.GetEncoding())
-	switch encoding {
-	case EncodingV8, EncodingBytes:
-	case EncodingLE64:
-		if n := len(value.GetData()); n != le64Bytes {
-			return Value{}, fmt.Errorf("%w, not %d", ErrInvalidValue, n)
-		}
-	default:
-		return Value{}, fmt.Errorf("%w, not %d", ErrUnknownEncoding, encoding)
-	}
-	return Value{Data: value.GetData(), Encoding: encoding}, nil
-}
-
 // Entry is a key with its value and the versionstamp of the write that made it.
 type Entry struct {
 	Key          []byte
 	Value        Value
 	Versionstamp Versionstamp
-}
-
-func (e Entry) encode() *datapath.KvEntry {
-	return &datapath.KvEntry{
-		Key:          e.Key,
-		Value:        e.Value.Data,
-		Encoding:     datapath.ValueEncoding(e.Value.Encoding),
-		Versionstamp: e.Versionstamp[:],
-	}
 }
 
 func checkKey(key []byte, maxBytes int) error {
