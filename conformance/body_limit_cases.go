@@ -48,7 +48,7 @@ func bodyLimits(url, token string) []limit {
 		{"watch", 32_768, func(p *probe, n int) wireCall {
 			watch := &datapath.Watch{Keys: []*datapath.WatchKey{{Key: p.key("a")}}}
 			return padded(p.wire("watch", watch, func(reply wireReply) {
-				p.equal("first state", reply.state.Entries, []*protocol.Entry{nil})
+				p.equal("first state", reply.watched(), []*protocol.Entry{nil})
 			}), n)
 		}},
 	}

@@ -80,12 +80,22 @@ func (p *probe) send(c wireCall) wireReply {
 	defer func() { _ = response.Body.Close() }() // only read
 	got := wireReply{reply: reply{status: response.StatusCode, header: response.Header}}
 	if response.StatusCode == http.StatusOK && response.Header.Get("Content-Type") == "application/octet-stream" {
-		got.state, err = readFrame(response.Body)
+		for got.state == nil && err == nil { // some servers begin with empty frames
+			got.state, err = readFrame(response.Body)
+		}
 	} else {
 		got.body, err = io.ReadAll(response.Body)
 	}
 	p.ok(err)
 	return got
+}
+
+// watched gives the entries of the first state of a watch.
+func (r wireReply) watched() []*protocol.Entry {
+	if r.state == nil {
+		failf("a watch was answered with the content type %q", r.header.Get("Content-Type"))
+	}
+	return r.state.Entries
 }
 
 // part gives a probe with a prefix of its own.

@@ -113,7 +113,7 @@ func watchLimits() []limit {
 				want[len(want)-1] = entry(key, text("1"), p.commit(set(key, text("1"))))
 			}
 		}
-		return p.wire("watch", &message, func(reply wireReply) { p.equal("first state", reply.state.Entries, want) })
+		return p.wire("watch", &message, func(reply wireReply) { p.equal("first state", reply.watched(), want) })
 	}
 	return []limit{
 		{
