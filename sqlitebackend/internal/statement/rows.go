@@ -13,9 +13,11 @@ type Rows struct {
 	rest []byte
 }
 
-// columnHeaderBytes is the type of a column, and an integer or the length of the
-// bytes that follow.
-const columnHeaderBytes = 16
+// A column is its type in a byte, the length of its content, and the content.
+const (
+	typeBytes   = 1
+	lengthBytes = 4
+)
 
 // Types of columns, as SQLite numbers them.
 const (
@@ -25,23 +27,26 @@ const (
 
 // Integer gives the next column; ok is false if that is no integer.
 func (r *Rows) Integer() (n int64, ok bool) {
-	columnType, n, _ := r.next()
-	return n, columnType == typeInteger
+	columnType, content := r.next()
+	if columnType != typeInteger {
+		return 0, false
+	}
+	return int64(binary.NativeEndian.Uint64(content)), true //nolint:gosec // as it was packed
 }
 
 // Blob gives the next column, which shares its memory with all others; ok is false if
 // it is no blob.
 func (r *Rows) Blob() (b []byte, ok bool) {
-	columnType, _, b := r.next()
-	return b, columnType == typeBlob
+	columnType, content := r.next()
+	if columnType != typeBlob {
+		return nil, false
+	}
+	return content, true
 }
 
-func (r *Rows) next() (columnType, n int64, b []byte) {
-	columnType = int64(binary.NativeEndian.Uint64(r.rest)) //nolint:gosec // as it was packed
-	n = int64(binary.NativeEndian.Uint64(r.rest[8:]))      //nolint:gosec // as it was packed
-	r.rest = r.rest[columnHeaderBytes:]
-	if columnType == typeBlob {
-		b, r.rest = r.rest[:n:n], r.rest[n:]
-	}
-	return columnType, n, b
+func (r *Rows) next() (columnType byte, content []byte) {
+	n := binary.NativeEndian.Uint32(r.rest[typeBytes:])
+	columnType, content = r.rest[0], r.rest[typeBytes+lengthBytes:]
+	content, r.rest = content[:n:n], content[n:]
+	return columnType, content
 }

@@ -54,34 +54,38 @@ static int reserve(kv_statement *statement, size_t more) {
 }
 
 static int pack_column(kv_statement *statement, int column) {
-  long long header[2] = {sqlite3_column_type(statement->stmt, column), 0};
-  const void *data = NULL;
-  size_t length = 0;
-  switch (header[0]) {
+  int type = sqlite3_column_type(statement->stmt, column);
+  long long number;
+  unsigned int length;
+  const void *content = NULL;
+  switch (type) {
   case SQLITE_INTEGER:
-    header[1] = sqlite3_column_int64(statement->stmt, column);
+    number = sqlite3_column_int64(statement->stmt, column);
+    content = &number;
+    length = sizeof number;
     break;
   case SQLITE_BLOB:
-    data = sqlite3_column_blob(statement->stmt, column);
-    length = (size_t)sqlite3_column_bytes(statement->stmt, column);
-    if (data == NULL && length > 0) {
+    content = sqlite3_column_blob(statement->stmt, column);
+    length = (unsigned int)sqlite3_column_bytes(statement->stmt, column);
+    if (content == NULL && length > 0) {
       return SQLITE_NOMEM;
     }
-    header[1] = (long long)length;
     break;
   default: // no column of ours holds another type; the type alone tells that one does
+    length = 0;
     break;
   }
-  int code = reserve(statement, sizeof header + length);
+  int code = reserve(statement, 1 + sizeof length + length);
   if (code != SQLITE_OK) {
     return code;
   }
-  memcpy(statement->bytes + statement->length, header, sizeof header);
-  statement->length += sizeof header;
+  unsigned char *out = statement->bytes + statement->length;
+  out[0] = (unsigned char)type;
+  memcpy(out + 1, &length, sizeof length);
   if (length > 0) {
-    memcpy(statement->bytes + statement->length, data, length);
-    statement->length += length;
+    memcpy(out + 1 + sizeof length, content, length);
   }
+  statement->length += 1 + sizeof length + length;
   return SQLITE_OK;
 }
 

@@ -6,8 +6,8 @@
 #include "sqlite3.h"
 
 // kv_statement is a prepared statement with room for the rows of its last run. Each
-// column is packed as its type, in 8 bytes, then 8 bytes for an integer or the length of
-// the bytes that follow.
+// column is packed as its type, in a byte, the length of its content, in 4, and the
+// content: the 8 bytes of an integer, those of a blob, none of another type.
 typedef struct {
   sqlite3 *db;
   sqlite3_stmt *stmt;
