@@ -148,8 +148,5 @@ func (tx *groupTx) value(key []byte) (value protocol.Value, found bool, err erro
 
 // keyNow are the arguments of the statements on one key.
 func keyNow(key []byte, nowMs int64) statement.Args {
-	return statement.Args{
-		Blobs:    [statement.MaxBlobs][]byte{key},
-		Integers: [statement.MaxIntegers]int64{nowMs},
-	}
+	return statement.Args{Blobs: [statement.MaxBlobs][]byte{key}, NowMs: nowMs}
 }

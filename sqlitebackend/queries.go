@@ -39,23 +39,21 @@ const (
 const noExpiry = -1
 
 const (
+	// There is no LIMIT, because a bound one makes SQLite prepare the statement anew each
+	// time.
 	entryColumns = "select k, v, v_encoding, version, expiration_ms from kv "
-
-	// The conditions come down to a walk of the primary key. The plus keeps the
-	// planner from the index on expiration_ms, and there is no LIMIT because a bound
-	// one makes SQLite prepare the statement anew each time.
-	inRange = "where k >= ?1 and k < ?2 and (+expiration_ms < 0 or +expiration_ms > ?3) order by k"
-	isAlive = "where k = ?1 and (+expiration_ms < 0 or +expiration_ms > ?2)"
+	inRange      = "where k >= ?1 and k < ?2 order by k"
 
 	insertOrUpdate = `insert into kv (k, v, v_encoding, version, expiration_ms) values (?1, ?2, ?3, ?4, ?5)
 		on conflict (k) do update set v = excluded.v, v_encoding = excluded.v_encoding, version = excluded.version`
 )
 
-// queries are the texts with the number of their parameters: blobs first, then
-// integers.
+// queries are the texts with the number of their parameters, blobs first, then integers,
+// and the column that tells whether an entry has expired.
 var queries = [queryCount]struct {
 	text            string
 	blobs, integers int
+	expiryColumn    int // 0 for none
 }{
 	beginRead:           {text: "begin"},
 	beginWrite:          {text: "begin immediate"},
@@ -65,36 +63,40 @@ var queries = [queryCount]struct {
 	releaseSavepoint:    {text: "release task"},
 	rollbackToSavepoint: {text: "rollback to task"},
 
-	selectRange:        {entryColumns + inRange, 2, 1},
-	selectRangeReverse: {entryColumns + inRange + " desc", 2, 1},
-	selectEntry:        {entryColumns + isAlive, 1, 1},
-	selectValue:        {"select v, v_encoding, expiration_ms from kv " + isAlive, 1, 1},
-	selectVersionstamp: {"select version, expiration_ms from kv " + isAlive, 1, 1},
-	upsert:             {insertOrUpdate + ", expiration_ms = excluded.expiration_ms", 2, 3},
+	selectRange:        {text: entryColumns + inRange, blobs: 2, expiryColumn: 4},
+	selectRangeReverse: {text: entryColumns + inRange + " desc", blobs: 2, expiryColumn: 4},
+	selectEntry:        {text: entryColumns + "where k = ?1", blobs: 1, expiryColumn: 4},
+	selectValue:        {text: "select v, v_encoding, expiration_ms from kv where k = ?1", blobs: 1, expiryColumn: 2},
+	selectVersionstamp: {text: "select version, expiration_ms from kv where k = ?1", blobs: 1, expiryColumn: 1},
+	upsert:             {text: insertOrUpdate + ", expiration_ms = excluded.expiration_ms", blobs: 2, integers: 3},
 	// SQLite writes the index on expiration_ms anew even if the expiry stays the same,
 	// which for an overwrite is a third of all work and half of the WAL.
-	upsertKeepingExpiry: {insertOrUpdate + " where expiration_ms = excluded.expiration_ms", 2, 3},
-	deleteKey:           {"delete from kv where k = ?1", 1, 0},
+	upsertKeepingExpiry: {text: insertOrUpdate + " where expiration_ms = excluded.expiration_ms", blobs: 2, integers: 3},
+	deleteKey:           {text: "delete from kv where k = ?1", blobs: 1},
 
 	selectVersion: {text: "select version from data_version where k = 0"},
-	updateVersion: {"update data_version set version = ?1 where k = 0", 0, 1},
+	updateVersion: {text: "update data_version set version = ?1 where k = 0", integers: 1},
 
 	selectEarliestExpiry:      {text: "select min(expiration_ms) from kv where expiration_ms >= 0"},
-	selectEarliestExpiryAfter: {"select min(expiration_ms) from kv where expiration_ms > ?1", 0, 1},
-	selectExpiredBetween: {`select k, expiration_ms from kv where (expiration_ms, k) > (?2, ?1) and expiration_ms <= ?3
-		order by expiration_ms, k`, 1, 2},
+	selectEarliestExpiryAfter: {text: "select min(expiration_ms) from kv where expiration_ms > ?1", integers: 1},
+	selectExpiredBetween: {text: `select k, expiration_ms from kv where (expiration_ms, k) > (?2, ?1) and expiration_ms <= ?3
+		order by expiration_ms, k`, blobs: 1, integers: 2},
 	// A bounded number at a time, so that writes get their turn in between.
-	deleteExpired: {`delete from kv where k in (
+	deleteExpired: {text: `delete from kv where k in (
 		select k from kv where expiration_ms >= 0 and expiration_ms <= ?1
-		order by expiration_ms limit ?2 + 0) returning k`, 0, 2},
+		order by expiration_ms limit ?2 + 0) returning k`, integers: 2},
 }
 
 // run runs a prepared statement, at most limit rows of it.
 func (c *conn) run(q query, args statement.Args, limit int) (statement.Rows, error) {
 	s := c.statements[q]
 	if s == nil {
+		expiryColumn := queries[q].expiryColumn
+		if expiryColumn == 0 {
+			expiryColumn = statement.NoColumn
+		}
 		var err error
-		if s, err = c.raw.Prepare(queries[q].text, queries[q].blobs, queries[q].integers); err != nil {
+		if s, err = c.raw.Prepare(queries[q].text, queries[q].blobs, queries[q].integers, expiryColumn); err != nil {
 			return statement.Rows{}, err
 		}
 		c.statements[q] = s

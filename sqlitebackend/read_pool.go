@@ -55,6 +55,11 @@ func (p *readPool) take(ctx context.Context) (*conn, error) {
 		return nil, protocol.ErrClosed
 	default:
 	}
+	select { // which costs a quarter of the one with three cases
+	case <-p.free:
+		return p.pop(), nil
+	default:
+	}
 	select {
 	case <-p.free:
 		return p.pop(), nil

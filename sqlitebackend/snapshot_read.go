@@ -63,8 +63,8 @@ func readRange(c *conn, r protocol.ReadRange, at *snapshotTime) ([]protocol.Entr
 		q = selectRangeReverse
 	}
 	rows, err := c.run(q, statement.Args{
-		Blobs:    [statement.MaxBlobs][]byte{r.Start, r.End},
-		Integers: [statement.MaxIntegers]int64{at.beforeMs},
+		Blobs: [statement.MaxBlobs][]byte{r.Start, r.End},
+		NowMs: at.beforeMs,
 	}, r.Limit)
 	if err != nil || rows.Count == 0 {
 		return nil, err

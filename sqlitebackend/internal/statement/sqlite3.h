@@ -7,6 +7,7 @@
 
 typedef struct sqlite3 sqlite3;
 typedef struct sqlite3_stmt sqlite3_stmt;
+typedef struct sqlite3_value sqlite3_value;
 
 #define SQLITE_OK 0
 #define SQLITE_NOMEM 7
@@ -28,14 +29,14 @@ int sqlite3_finalize(sqlite3_stmt *);
 int sqlite3_bind_blob(sqlite3_stmt *, int, const void *, int, void (*)(void *));
 int sqlite3_bind_int64(sqlite3_stmt *, int, long long);
 int sqlite3_bind_parameter_count(sqlite3_stmt *);
-int sqlite3_clear_bindings(sqlite3_stmt *);
 int sqlite3_step(sqlite3_stmt *);
 int sqlite3_reset(sqlite3_stmt *);
 int sqlite3_column_count(sqlite3_stmt *);
-int sqlite3_column_type(sqlite3_stmt *, int);
-long long sqlite3_column_int64(sqlite3_stmt *, int);
-const void *sqlite3_column_blob(sqlite3_stmt *, int);
-int sqlite3_column_bytes(sqlite3_stmt *, int);
+sqlite3_value *sqlite3_column_value(sqlite3_stmt *, int);
+int sqlite3_value_type(sqlite3_value *);
+long long sqlite3_value_int64(sqlite3_value *);
+const void *sqlite3_value_blob(sqlite3_value *);
+int sqlite3_value_bytes(sqlite3_value *);
 int sqlite3_changes(sqlite3 *);
 int sqlite3_extended_errcode(sqlite3 *);
 const char *sqlite3_errmsg(sqlite3 *);

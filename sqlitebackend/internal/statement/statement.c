@@ -7,9 +7,10 @@
 // made elsewhere may hold more.
 #define MAX_BYTES ((size_t)1 << 30)
 
-int kv_prepare(sqlite3 *db, const char *query, int query_length, kv_statement *statement) {
+int kv_prepare(sqlite3 *db, const char *query, int query_length, int expiry_column, kv_statement *statement) {
   memset(statement, 0, sizeof *statement);
   statement->db = db;
+  statement->expiry_column = expiry_column;
   int code = sqlite3_prepare_v3(db, query, query_length, SQLITE_PREPARE_PERSISTENT, &statement->stmt, NULL);
   if (code == SQLITE_OK) {
     statement->columns = sqlite3_column_count(statement->stmt);
@@ -53,20 +54,20 @@ static int reserve(kv_statement *statement, size_t more) {
   return SQLITE_OK;
 }
 
-static int pack_column(kv_statement *statement, int column) {
-  int type = sqlite3_column_type(statement->stmt, column);
+static int pack(kv_statement *statement, sqlite3_value *value) {
+  int type = sqlite3_value_type(value);
   long long number;
   unsigned int length;
   const void *content = NULL;
   switch (type) {
   case SQLITE_INTEGER:
-    number = sqlite3_column_int64(statement->stmt, column);
+    number = sqlite3_value_int64(value);
     content = &number;
     length = sizeof number;
     break;
   case SQLITE_BLOB:
-    content = sqlite3_column_blob(statement->stmt, column);
-    length = (unsigned int)sqlite3_column_bytes(statement->stmt, column);
+    content = sqlite3_value_blob(value);
+    length = (unsigned int)sqlite3_value_bytes(value);
     if (content == NULL && length > 0) {
       return SQLITE_NOMEM;
     }
@@ -89,7 +90,22 @@ static int pack_column(kv_statement *statement, int column) {
   return SQLITE_OK;
 }
 
-static int step_all(kv_statement *statement, int limit) {
+// has_expired looks at the one column that tells, if there is one.
+static int has_expired(kv_statement *statement, long long now) {
+  if (statement->expiry_column == NO_COLUMN) {
+    return 0;
+  }
+  sqlite3_value *value = sqlite3_column_value(statement->stmt, statement->expiry_column);
+  if (sqlite3_value_type(value) != SQLITE_INTEGER) {
+    return 0; // for the reader of the row to find
+  }
+  long long expiry = sqlite3_value_int64(value);
+  return expiry >= 0 && expiry <= now;
+}
+
+// step_all takes the values as SQLite has them, not by the functions for columns, which
+// look after each other thread: nobody else uses the connection.
+static int step_all(kv_statement *statement, long long now, int limit) {
   do {
     int code = sqlite3_step(statement->stmt);
     if (code == SQLITE_DONE) {
@@ -98,8 +114,11 @@ static int step_all(kv_statement *statement, int limit) {
     if (code != SQLITE_ROW) {
       return code;
     }
+    if (has_expired(statement, now)) {
+      continue;
+    }
     for (int column = 0; column < statement->columns; column++) {
-      code = pack_column(statement, column);
+      code = pack(statement, sqlite3_column_value(statement->stmt, column));
       if (code != SQLITE_OK) {
         return code;
       }
@@ -109,8 +128,9 @@ static int step_all(kv_statement *statement, int limit) {
   return SQLITE_OK;
 }
 
-// bind_blob binds without a copy: the bytes outlive the run. An empty blob needs an
-// address too, or it would be a null.
+// bind_blob binds without a copy: the bytes outlive the run, and no other run sees them,
+// because each binds all parameters. An empty blob needs an address too, or it would be a
+// null.
 static int bind_blob(sqlite3_stmt *stmt, int parameter, const void *bytes, int length) {
   return sqlite3_bind_blob(stmt, parameter, length > 0 ? bytes : "", length, SQLITE_STATIC);
 }
@@ -136,16 +156,15 @@ static int bind_all(sqlite3_stmt *stmt, int blobs, const void *blob1, int length
 }
 
 int kv_run(kv_statement *statement, int blobs, const void *blob1, int length1, const void *blob2, int length2,
-           int integers, long long integer1, long long integer2, long long integer3, int limit) {
+           int integers, long long integer1, long long integer2, long long integer3, long long now, int limit) {
   statement->rows = 0;
   statement->length = 0;
   int code = bind_all(statement->stmt, blobs, blob1, length1, blob2, length2, integers, integer1, integer2, integer3);
   if (code == SQLITE_OK) {
-    code = step_all(statement, limit);
+    code = step_all(statement, now, limit);
   }
   int reset = sqlite3_reset(statement->stmt);
   statement->changed = sqlite3_changes(statement->db); // which a statement cut short knows only now
-  sqlite3_clear_bindings(statement->stmt);
   return code != SQLITE_OK ? code : reset;
 }
 

@@ -39,11 +39,19 @@ type Statement struct {
 type Args struct {
 	Blobs    [MaxBlobs][]byte
 	Integers [MaxIntegers]int64
+	// NowMs is the time up to which rows have expired, in milliseconds since the Unix
+	// epoch. It is for statements with an expiry column.
+	NowMs int64
 }
 
+// NoColumn is the expiry column of a statement without one.
+const NoColumn = C.NO_COLUMN
+
 // Prepare gives the statement of a query whose first parameters are blobs and whose
-// others are integers. It must be closed before its connection.
-func (db *DB) Prepare(query string, blobs, integers int) (*Statement, error) {
+// others are integers. Rows whose expiryColumn, counted from 0, is from 0 to Args.NowMs
+// are left out, as a condition in the query would do at a higher price. The statement
+// must be closed before its connection.
+func (db *DB) Prepare(query string, blobs, integers, expiryColumn int) (*Statement, error) {
 	if blobs > MaxBlobs || integers > MaxIntegers {
 		return nil, fmt.Errorf("prepare %q: %d blobs and %d integers, at most %d and %d", query, blobs, integers, MaxBlobs, MaxIntegers)
 	}
@@ -53,7 +61,7 @@ func (db *DB) Prepare(query string, blobs, integers int) (*Statement, error) {
 	}
 	text := C.CString(query)
 	defer C.free(unsafe.Pointer(text))
-	if code := C.kv_prepare(db.handle, text, C.int(len(query)), s.c); code != C.SQLITE_OK {
+	if code := C.kv_prepare(db.handle, text, C.int(len(query)), C.int(expiryColumn), s.c); code != C.SQLITE_OK {
 		err := db.lastError(code)
 		s.Close()
 		return nil, fmt.Errorf("prepare %q: %w", query, err)
@@ -73,7 +81,7 @@ func (s *Statement) Run(args Args, limit int) (Rows, error) {
 	code := C.kv_run(s.c,
 		C.int(s.blobs), unsafe.Pointer(unsafe.SliceData(a)), C.int(len(a)), unsafe.Pointer(unsafe.SliceData(b)), C.int(len(b)),
 		C.int(s.integers), C.longlong(args.Integers[0]), C.longlong(args.Integers[1]), C.longlong(args.Integers[2]),
-		C.int(limit))
+		C.longlong(args.NowMs), C.int(limit))
 	if code != C.SQLITE_OK {
 		return Rows{}, s.db.lastError(code)
 	}

@@ -5,6 +5,8 @@
 
 #include "sqlite3.h"
 
+#define NO_COLUMN -1
+
 // kv_statement is a prepared statement with room for the rows of its last run. Each
 // column is packed as its type, in a byte, the length of its content, in 4, and the
 // content: the 8 bytes of an integer, those of a blob, none of another type.
@@ -12,6 +14,7 @@ typedef struct {
   sqlite3 *db;
   sqlite3_stmt *stmt;
   int columns;
+  int expiry_column;    // rows that it says have expired are left out; or NO_COLUMN
   int rows;             // of the last run
   int changed;          // rows that the last run changed, if it is of a kind that does
   unsigned char *bytes; // the rows, packed
@@ -19,12 +22,13 @@ typedef struct {
   size_t capacity;
 } kv_statement;
 
-int kv_prepare(sqlite3 *db, const char *query, int query_length, kv_statement *statement);
+int kv_prepare(sqlite3 *db, const char *query, int query_length, int expiry_column, kv_statement *statement);
 
 // kv_run binds the blobs to the first parameters and the integers to those after
-// them, steps through at most limit rows, at least once, and resets the statement.
+// them, steps until there are limit rows that have not expired by now, at least once, and
+// resets the statement.
 int kv_run(kv_statement *statement, int blobs, const void *blob1, int length1, const void *blob2, int length2,
-           int integers, long long integer1, long long integer2, long long integer3, int limit);
+           int integers, long long integer1, long long integer2, long long integer3, long long now, int limit);
 
 // kv_release frees the room for rows if it is larger than keep bytes.
 void kv_release(kv_statement *statement, size_t keep);

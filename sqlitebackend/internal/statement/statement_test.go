@@ -50,7 +50,7 @@ func script(t testing.TB, conn *sqlite3.SQLiteConn, query string, args ...driver
 
 func prepare(t testing.TB, db *statement.DB, query string, blobs, integers int) *statement.Statement {
 	t.Helper()
-	s, err := db.Prepare(query, blobs, integers)
+	s, err := db.Prepare(query, blobs, integers, statement.NoColumn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,6 +158,46 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+func TestExpiredRowsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	conn, db := open(t)
+	for i, expiry := range []any{nil, int64(-1), int64(0), int64(9), int64(10), int64(11), "no number", int64(10), int64(12)} {
+		script(t, conn, "insert into t (k, v, n) values (?1, 1, ?2)", []byte{byte(i)}, expiry)
+	}
+	from, err := db.Prepare("select k, n, v from t where k >= ?1 order by k", 1, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	for _, c := range []struct {
+		nowMs int64
+		limit int
+		want  []byte
+	}{
+		{-1, 99, []byte{0, 1, 2, 3, 4, 5, 6, 7, 8}},
+		{0, 99, []byte{0, 1, 3, 4, 5, 6, 7, 8}},
+		{9, 99, []byte{0, 1, 4, 5, 6, 7, 8}},
+		{10, 99, []byte{0, 1, 5, 6, 8}},
+		{math.MaxInt64, 99, []byte{0, 1, 6}},
+		{10, 3, []byte{0, 1, 5}}, // they do not count
+		{10, 4, []byte{0, 1, 5, 6}},
+	} {
+		rows := run(t, from, statement.Args{NowMs: c.nowMs}, c.limit)
+		var got []byte
+		for range rows.Count {
+			key, _ := rows.Blob()
+			got = append(got, key...)
+			rows.Integer()
+			if _, ok := rows.Integer(); !ok {
+				t.Error("the column after the expiry is not in its place")
+			}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("at %d, limit %d (-want +got):\n%s", c.nowMs, c.limit, diff)
+		}
+	}
+}
+
 // Whoever reads a column as what it is not is told, and the columns after it stay in
 // their places.
 func TestTypes(t *testing.T) {
@@ -234,7 +274,7 @@ func TestErrors(t *testing.T) {
 		"select ?1, ?2":               "it has 2 parameters, not 0",
 		"select k from t where k = 1": "",
 	} {
-		s, err := db.Prepare(query, 0, 0)
+		s, err := db.Prepare(query, 0, 0, statement.NoColumn)
 		switch {
 		case want == "" && err == nil:
 			s.Close()
@@ -242,7 +282,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: error %v, want one that says %q", query, err, want)
 		}
 	}
-	if _, err := db.Prepare("select ?1, ?2, ?3", statement.MaxBlobs+1, 0); err == nil {
+	if _, err := db.Prepare("select ?1, ?2, ?3", statement.MaxBlobs+1, 0, statement.NoColumn); err == nil {
 		t.Error("a statement of too many blobs was prepared")
 	}
 }
