@@ -1,6 +1,7 @@
 package sqlitebackend
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,10 @@ func (c *conn) endRead() error {
 
 func readRange(c *conn, r protocol.ReadRange, at *snapshotTime) ([]protocol.Entry, error) {
 	q := selectRange
-	if r.Reverse {
+	switch {
+	case isOneKey(r):
+		q = selectEntry
+	case r.Reverse:
 		q = selectRangeReverse
 	}
 	rows, err := c.run(q, statement.Args{
@@ -76,6 +80,12 @@ func readRange(c *conn, r protocol.ReadRange, at *snapshotTime) ([]protocol.Entr
 		}
 	}
 	return entries, nil
+}
+
+// isOneKey tells whether a range can hold no key but its start, as that of a get.
+func isOneKey(r protocol.ReadRange) bool {
+	n := len(r.Start)
+	return len(r.End) == n+1 && r.End[n] == 0 && bytes.Equal(r.End[:n], r.Start)
 }
 
 // readEntries gives the entry of each key as of one point in time, nil for an
