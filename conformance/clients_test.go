@@ -125,7 +125,7 @@ func runSuites(t *testing.T, server target) {
 func TestClientSuites(t *testing.T) {
 	t.Parallel()
 	needClients(t)
-	runSuites(t, startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "").target())
+	runSuites(t, startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite")).target())
 }
 
 func TestClientProgramsAreSound(t *testing.T) {
@@ -176,7 +176,7 @@ func TestClientsLiveThroughARestart(t *testing.T) {
 // restartUnder runs a program that speaks the protocol at the top of restart.ts.
 func restartUnder(t *testing.T, end func(*process, *testing.T), name string, args ...string) {
 	t.Helper()
-	server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "")
+	server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"))
 	ctx, cancel := context.WithTimeout(t.Context(), clientPatience)
 	defer cancel()
 	command := clientCommand(ctx, server.target(), name, args...)
@@ -213,7 +213,7 @@ func restartUnder(t *testing.T, end func(*process, *testing.T), name string, arg
 func TestApplication(t *testing.T) {
 	t.Parallel()
 	needClients(t)
-	server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "")
+	server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"))
 	for _, run := range []string{"first", "second"} {
 		want, err := os.ReadFile(filepath.Join("clients", "transcripts", "app_"+run+".txt"))
 		if err != nil {

@@ -35,7 +35,7 @@ const (
 func TestDifferential(t *testing.T) {
 	t.Parallel()
 	needClients(t)
-	d := newDifferential(t, startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "").url, startOracle(t), *differentialSeed)
+	d := newDifferential(t, startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite")).url, startOracle(t), *differentialSeed)
 	start := time.Now()
 	for i := range *differentialRequests {
 		if err := d.step(); err != nil {

@@ -58,7 +58,7 @@ func TestProgramsInTheDocs(t *testing.T) {
 	for _, path := range []string{"../README.md", "../docs/guide.md"} {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
-			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "")
+			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"))
 			folder := t.TempDir()
 			blocks := readBlocks(t, path)
 			programs := 0

@@ -48,7 +48,7 @@ func TestLinearizability(t *testing.T) {
 					t.Logf("for the same choices: -linearizability.seed=%d", roundSeed)
 				}
 			})
-			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "")
+			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"))
 			for start := time.Now(); ; roundSeed++ {
 				server = c.round(t, server, roundSeed)
 				if t.Failed() || time.Since(start) >= *linearizabilityDuration {
@@ -148,8 +148,17 @@ func (c conditions) record(ctx context.Context, t *testing.T, w *workload, serve
 // openWays gives ways to a server, over one protocol and the other by turns.
 func openWays(t *testing.T, n int, url string) []database {
 	t.Helper()
-	protocols := slices.Sorted(maps.Keys(httpClients))
 	ways := make([]database, n)
+	for i, way := range openHTTPWays(t, n, url) {
+		ways[i] = way
+	}
+	return ways
+}
+
+func openHTTPWays(t *testing.T, n int, url string) []*httpDatabase {
+	t.Helper()
+	protocols := slices.Sorted(maps.Keys(httpClients))
+	ways := make([]*httpDatabase, n)
 	for i := range ways {
 		client := httpClients[protocols[i%len(protocols)]]()
 		t.Cleanup(client.CloseIdleConnections)

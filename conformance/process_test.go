@@ -46,30 +46,53 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// serverOptions say how to start a server.
+type serverOptions struct {
+	path string   // of the database
+	addr string   // a free port is found if it is empty
+	args []string // further ones of serve
+	env  []string // further variables
+}
+
 // process is a server that runs in a process of its own.
 type process struct {
+	serverOptions
 	url    string
-	path   string
-	addr   string
 	cmd    *exec.Cmd
 	exited chan struct{} // closed once cmd has ended
 	stderr *logBuffer
 }
 
-// startProcess serves the database at path, on addr, or on a free port if that
-// is empty. The process ends with the test at the latest.
-func startProcess(t *testing.T, path, addr string) *process {
+// startProcess serves the database at path on a free port. The process ends with
+// the test at the latest.
+func startProcess(t *testing.T, path string) *process {
+	t.Helper()
+	return serverOptions{path: path}.start(t)
+}
+
+// start starts a server that ends with the test at the latest, and waits until it
+// is ready.
+func (o serverOptions) start(t *testing.T) *process {
+	t.Helper()
+	p := o.launch(t)
+	p.awaitReady(t)
+	return p
+}
+
+// launch is start, but waits for nothing.
+func (o serverOptions) launch(t *testing.T) *process {
 	t.Helper()
 	binary, err := buildServer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if addr == "" {
-		addr = freeAddr(t)
+	if o.addr == "" {
+		o.addr = freeAddr(t)
 	}
-	p := &process{url: "http://" + addr, path: path, addr: addr, exited: make(chan struct{}), stderr: &logBuffer{}}
-	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve", "--sqlite-path", path, "--addr", addr, "--admin-addr", "")
-	p.cmd.Env = append(plainEnviron(), "DENO_KV_ACCESS_TOKEN="+processToken)
+	p := &process{serverOptions: o, url: "http://" + o.addr, exited: make(chan struct{}), stderr: &logBuffer{}}
+	args := append([]string{"serve", "--sqlite-path", o.path, "--addr", o.addr, "--admin-addr", ""}, o.args...)
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, args...)
+	p.cmd.Env = slices.Concat(plainEnviron(), []string{"DENO_KV_ACCESS_TOKEN=" + processToken}, o.env)
 	p.cmd.Stderr = p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -85,7 +108,6 @@ func startProcess(t *testing.T, path, addr string) *process {
 			t.Logf("log of the server:\n%s", p.stderr)
 		}
 	})
-	p.awaitReady(t)
 	return p
 }
 
@@ -160,10 +182,10 @@ func (p *process) kill(t *testing.T) {
 	<-p.exited
 }
 
-// restart starts a server on the same address and file.
+// restart starts a server on the same address and file, in the same way.
 func (p *process) restart(t *testing.T) *process {
 	t.Helper()
-	return startProcess(t, p.path, p.addr)
+	return p.start(t)
 }
 
 // logBuffer is a bytes.Buffer that is safe for concurrent use.

@@ -48,7 +48,7 @@ func TestSeedsAreWhatClientsSend(t *testing.T) {
 	} {
 		t.Run(runtime, func(t *testing.T) {
 			t.Parallel()
-			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"), "")
+			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"))
 			requestRecorder := startRequestRecorder(t, server.url)
 			runClient(t, target{url: requestRecorder.url}, command[0], command[1:]...)
 			want := requestRecorder.seeds(t, runtime)

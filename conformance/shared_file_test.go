@@ -64,7 +64,7 @@ func TestFileSharedWithDeno(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "kv.sqlite")
 			produce(t, path)
 			byDeno := readTables(t, path)
-			server := startProcess(t, path, "")
+			server := startProcess(t, path)
 			runShared(t, "sharedfile.ts", "check-remote", server.url)
 			runShared(t, "sharedfile.ts", "touch", server.url)
 			server.stop(t)
@@ -82,7 +82,7 @@ func TestFileSharedWithDeno(t *testing.T) {
 	t.Run("made here", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "kv.sqlite")
-		server := startProcess(t, path, "")
+		server := startProcess(t, path)
 		runShared(t, "sharedfile.ts", "write", server.url)
 		runShared(t, "sharedfile.ts", "touch", server.url)
 		server.stop(t)
@@ -103,7 +103,7 @@ func TestQueueOfASharedFile(t *testing.T) {
 	if running, waiting := byDeno.dueMs["queue_running"], byDeno.dueMs["queue"]; len(running) != 1 || len(waiting) != 2 {
 		t.Fatalf("Deno left %d messages that are being handled and %d others, want 1 and 2", len(running), len(waiting))
 	}
-	server := startProcess(t, path, "")
+	server := startProcess(t, path)
 	// Deno takes a message back from a handler that died once this time has passed.
 	due := time.UnixMilli(max(byDeno.dueMs["queue"][0], byDeno.dueMs["queue_running"][0]))
 	select {
@@ -129,7 +129,7 @@ func TestFileThatIsOpenInDenoToo(t *testing.T) {
 	t.Parallel()
 	needClients(t)
 	path := filepath.Join(t.TempDir(), "kv.sqlite")
-	server := startProcess(t, path, "")
+	server := startProcess(t, path)
 	runShared(t, "sharedopen.ts", path, server.url)
 	server.stop(t)
 	readTables(t, path) // which finds no fault in it
