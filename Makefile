@@ -6,11 +6,18 @@ GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 # A time, or a number of runs such as 100000x. Up to Go 1.26 the end of a time may be
 # taken for a failure, "context deadline exceeded", that is none (go.dev/issue/75804).
 FUZZTIME ?= 30s
+# The C program that the benchmarks are compared with. SQLite for it has the same source and
+# flags as in the server, and is compiled once for each version of the module.
+SQLITE_MODULE := github.com/mattn/go-sqlite3
+FLOOR ?= $(TOOLS)/floor
+BENCHFLAGS ?=
+GROWTHFLAGS ?= -growth.entries=1000,100000,1000000,10000000 -growth.value-bytes=100
+SWEEPFLAGS ?= -sweep.keys=1000000
 
 # Many tests wait for a server or a client most of the time.
 GOTEST := go test -parallel 8 -timeout 20m
 
-.PHONY: run test lint generate generate-check unit race clients bench fuzz fuzz-short clean
+.PHONY: run test lint generate generate-check unit race clients bench floor growth sweep fuzz fuzz-short clean
 
 run: ## Serve ./kvconnect.sqlite on :4512.
 	go run ./cmd/kvconnect serve
@@ -35,8 +42,30 @@ race: ## The same under the race detector.
 clients: ## The suites of real Deno and Node, and the programs in the documents.
 	$(GOTEST) -count=1 ./conformance
 
-bench: ## The Go benchmarks.
+bench: floor ## The Go benchmarks, and a table that compares them with SQLite in C.
 	go test -run '^$$' -bench . -benchmem ./...
+	@cd sqlitebackend && go test -run '^TestFloor$$' -count=1 -timeout 0 -args -floor.program=$(abspath $(FLOOR)) $(BENCHFLAGS)
+
+floor:
+	@set -e; \
+	folder=$$(go list -m -f '{{.Dir}}' $(SQLITE_MODULE)); \
+	sqlite=$(dir $(FLOOR))sqlite-$$(go list -m -f '{{.Version}}' $(SQLITE_MODULE)).o; \
+	optimise="$$(go env CGO_CFLAGS)"; \
+	mkdir -p $(dir $(FLOOR)); \
+	if [ ! -e $$sqlite ]; then \
+		echo "SQLite is compiled for the benchmarks, once"; \
+		cc $$optimise $$(go list -f '{{join .CgoCFLAGS " "}}' $(SQLITE_MODULE)) -c -o $$sqlite.new $$folder/sqlite3-binding.c; \
+		mv $$sqlite.new $$sqlite; \
+	fi; \
+	cc -Wall -Wextra $$optimise -I$$folder -o $(FLOOR) sqlitebackend/testdata/floor/floor.c $$sqlite -lm -ldl -lpthread
+
+growth: ## How the costs grow with the database; GROWTHFLAGS chooses, and some gigabytes are written to TMPDIR.
+	cd sqlitebackend && go test -run '^TestGrowth$$' -v -count=1 -timeout 0 -args \
+		-growth.rounds=11 -growth.slice=200ms -growth.load=5s $(GROWTHFLAGS)
+
+sweep: ## How long writes take while a million keys expire.
+	cd sqlitebackend && go test -run '^TestSweepLetsWritesThrough$$' -v -count=1 -timeout 0 -args \
+		-sweep.quiet=5s -sweep.timeout=30m $(SWEEPFLAGS)
 
 fuzz: ## Each fuzz target for FUZZTIME.
 	@set -e; \
