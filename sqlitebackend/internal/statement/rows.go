@@ -10,7 +10,8 @@ type Rows struct {
 	// changed.
 	Changed int
 
-	rest []byte
+	packed []byte
+	offset int // of the next column
 }
 
 // A column is its type in a byte, the length of its content, and the content.
@@ -45,8 +46,8 @@ func (r *Rows) Blob() (b []byte, ok bool) {
 }
 
 func (r *Rows) next() (columnType byte, content []byte) {
-	n := binary.NativeEndian.Uint32(r.rest[typeBytes:])
-	columnType, content = r.rest[0], r.rest[typeBytes+lengthBytes:]
-	content, r.rest = content[:n:n], content[n:]
-	return columnType, content
+	header := r.packed[r.offset : r.offset+typeBytes+lengthBytes]
+	begin := r.offset + typeBytes + lengthBytes
+	r.offset = begin + int(binary.NativeEndian.Uint32(header[typeBytes:]))
+	return header[0], r.packed[begin:r.offset:r.offset]
 }

@@ -131,13 +131,13 @@ static int step_all(kv_statement *statement, long long now, int limit) {
 // bind_blob binds without a copy: the bytes outlive the run, and no other run sees them,
 // because each binds all parameters. An empty blob needs an address too, or it would be a
 // null.
-static int bind_blob(sqlite3_stmt *stmt, int parameter, const void *bytes, int length) {
+static int bind_blob(sqlite3_stmt *stmt, int parameter, const char *bytes, int length) {
   return sqlite3_bind_blob(stmt, parameter, length > 0 ? bytes : "", length, SQLITE_STATIC);
 }
 
-static int bind_all(sqlite3_stmt *stmt, int blobs, const void *blob1, int length1, const void *blob2, int length2,
+static int bind_all(sqlite3_stmt *stmt, int blobs, const char *blob1, int length1, const char *blob2, int length2,
                     int integers, long long integer1, long long integer2, long long integer3) {
-  const void *bytes[2] = {blob1, blob2};
+  const char *bytes[2] = {blob1, blob2};
   int lengths[2] = {length1, length2};
   long long numbers[3] = {integer1, integer2, integer3};
   for (int i = 0; i < blobs; i++) {
@@ -155,7 +155,7 @@ static int bind_all(sqlite3_stmt *stmt, int blobs, const void *blob1, int length
   return SQLITE_OK;
 }
 
-int kv_run(kv_statement *statement, int blobs, const void *blob1, int length1, const void *blob2, int length2,
+int kv_run(kv_statement *statement, int blobs, const char *blob1, int length1, const char *blob2, int length2,
            int integers, long long integer1, long long integer2, long long integer3, long long now, int limit) {
   statement->rows = 0;
   statement->length = 0;

@@ -79,7 +79,7 @@ func (db *DB) Prepare(query string, blobs, integers, expiryColumn int) (*Stateme
 func (s *Statement) Run(args Args, limit int) (Rows, error) {
 	a, b := args.Blobs[0], args.Blobs[1]
 	code := C.kv_run(s.c,
-		C.int(s.blobs), unsafe.Pointer(unsafe.SliceData(a)), C.int(len(a)), unsafe.Pointer(unsafe.SliceData(b)), C.int(len(b)),
+		C.int(s.blobs), chars(a), C.int(len(a)), chars(b), C.int(len(b)),
 		C.int(s.integers), C.longlong(args.Integers[0]), C.longlong(args.Integers[1]), C.longlong(args.Integers[2]),
 		C.longlong(args.NowMs), C.int(limit))
 	if code != C.SQLITE_OK {
@@ -88,12 +88,16 @@ func (s *Statement) Run(args Args, limit int) (Rows, error) {
 	if s.c.rows == 0 {
 		return Rows{Changed: int(s.c.changed)}, nil
 	}
-	rows := Rows{Count: int(s.c.rows), Changed: int(s.c.changed), rest: bytes.Clone(unsafe.Slice((*byte)(s.c.bytes), s.c.length))}
+	rows := Rows{Count: int(s.c.rows), Changed: int(s.c.changed), packed: bytes.Clone(unsafe.Slice((*byte)(s.c.bytes), s.c.length))}
 	if s.c.capacity > keptBytes {
 		C.kv_release(s.c, keptBytes)
 	}
 	return rows, nil
 }
+
+// chars gives the address of b as a type that holds no pointers: cgo would look for some
+// behind an unsafe.Pointer, which takes longer than the call.
+func chars(b []byte) *C.char { return (*C.char)(unsafe.Pointer(unsafe.SliceData(b))) }
 
 // Close frees the statement.
 func (s *Statement) Close() {

@@ -27,7 +27,7 @@ int kv_prepare(sqlite3 *db, const char *query, int query_length, int expiry_colu
 // kv_run binds the blobs to the first parameters and the integers to those after
 // them, steps until there are limit rows that have not expired by now, at least once, and
 // resets the statement.
-int kv_run(kv_statement *statement, int blobs, const void *blob1, int length1, const void *blob2, int length2,
+int kv_run(kv_statement *statement, int blobs, const char *blob1, int length1, const char *blob2, int length2,
            int integers, long long integer1, long long integer2, long long integer3, long long now, int limit);
 
 // kv_release frees the room for rows if it is larger than keep bytes.
