@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"time"
 
 	"github.com/kvconnect/kvconnect/auth"
@@ -55,6 +56,7 @@ const drainTimeout = 25 * time.Second
 
 // Run serves until ctx ends, then drains. It returns nil after a clean stop.
 func Run(ctx context.Context, options Options) (err error) {
+	defer runtime.KeepAlive(raiseHeapFloor())
 	// Before a file is made in vain.
 	chosen, err := chosenToken(options.AccessToken)
 	if err != nil {
