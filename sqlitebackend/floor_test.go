@@ -61,6 +61,9 @@ func TestFloor(t *testing.T) {
 	if *floorPath == "" {
 		t.Skip("make bench names the program to compare with")
 	}
+	// As in the server, see cmd/kvconnect/internal/service/heap.go.
+	heapFloor := make([]byte, 32<<20)
+	defer runtime.KeepAlive(heapFloor)
 	path := makeFilled(t)
 	floor := startFloor(t, *floorPath, path)
 	backend := openToMeasure(t, sqlitebackend.Options{Path: path})
