@@ -30,6 +30,7 @@ var allowedImports = map[string][]string{
 		"sqlitebackend", "sqlitebackend/internal/statement",
 		"cmd/kvconnect/internal/service",
 	},
+	"cmd/kvconnect/internal/httpconn": {},
 	"cmd/kvconnect/internal/service": {
 		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
 		"sqlitebackend", "sqlitebackend/internal/statement",
