@@ -28,7 +28,10 @@ var allowedImports = map[string][]string{
 	"cmd/kvconnect": {
 		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
 		"sqlitebackend", "sqlitebackend/internal/statement",
-		"cmd/kvconnect/internal/service",
+		"cmd/kvconnect/internal/bench", "cmd/kvconnect/internal/httpconn", "cmd/kvconnect/internal/service",
+	},
+	"cmd/kvconnect/internal/bench": {
+		"cmd/kvconnect/internal/httpconn", "protocol", "protocol/datapath", "protocol/v8value",
 	},
 	"cmd/kvconnect/internal/httpconn": {},
 	"cmd/kvconnect/internal/service": {

@@ -134,7 +134,7 @@ func TestClientProgramsAreSound(t *testing.T) {
 	for _, args := range [][]string{
 		{
 			"check", "deno_test.ts", "node_test.ts", "restart.ts", "app.ts", "calls.ts", "sharedfile.ts", "sharedqueue.ts",
-			"sharedopen.ts", "v8values.ts",
+			"sharedopen.ts", "v8values.ts", "bench.ts",
 		},
 		{"lint"},
 		{"fmt", "--check"},

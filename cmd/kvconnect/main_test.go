@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"mode":     scriptMode,
 			"hang":     scriptHang,
 			"refuses":  scriptRefuses,
+			"stored":   scriptStored,
 			"term":     scriptTerm,
 		},
 	})
@@ -169,6 +171,20 @@ func scriptHang(ts *testscript.TestScript, _ bool, args []string) {
 	if !strings.Contains(line, "100 Continue") {
 		ts.Fatalf("the server answered %q", line)
 	}
+}
+
+// scriptStored waits until the database a.sqlite holds keys, or holds none:
+// stored [none].
+func scriptStored(ts *testscript.TestScript, _ bool, args []string) {
+	none := len(args) == 1 && args[0] == "none"
+	db, err := sql.Open("sqlite3", "file:"+ts.MkAbs("a.sqlite")+"?mode=ro")
+	ts.Check(err)
+	ts.Defer(func() { _ = db.Close() })
+	poll(ts, "what is stored does not change", func() bool {
+		var count int
+		ts.Check(db.QueryRowContext(context.Background(), "select count(*) from kv").Scan(&count))
+		return (count == 0) == none
+	})
 }
 
 // scriptTerm sends SIGTERM to what runs in the background: term.

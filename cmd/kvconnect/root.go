@@ -35,7 +35,7 @@ func newRootCommand() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&options.sqlitePath, "sqlite-path", fromEnv(envSQLitePath, defaultSQLitePath),
 		"the SQLite `file` that holds the database; made if it is not there (env "+envSQLitePath+")")
-	root.AddCommand(newServeCommand(&options))
+	root.AddCommand(newServeCommand(&options), newBenchCommand())
 	return root
 }
 

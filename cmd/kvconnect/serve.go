@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
-	"os"
-	"strings"
 
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/service"
 	"github.com/kvconnect/kvconnect/sqlitebackend"
@@ -96,32 +94,19 @@ func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (opti
 // resolveAccessToken gives the token that the user chose, or "" for none. A flag
 // counts for more than the environment.
 func (flags serveFlags) resolveAccessToken(command *cobra.Command) (string, error) {
-	token, file := flags.accessToken, flags.accessTokenFile
 	switch {
 	case command.Flags().Changed("access-token"):
-		if token == "" {
+		if flags.accessToken == "" {
 			return "", errors.New("--access-token is empty: leave it out to have a token made")
 		}
-		return token, nil
+		return flags.accessToken, nil
 	case flags.options.NewAccessToken:
 		return "", nil
-	case !command.Flags().Changed("access-token-file"):
-		token, file = fromEnv(envAccessToken, ""), fromEnv(envAccessTokenFile, "")
-		if token != "" && file != "" {
-			return "", fmt.Errorf("%s and %s are both set: unset one of them", envAccessToken, envAccessTokenFile)
-		}
-		if file == "" {
-			return token, nil
-		}
+	case command.Flags().Changed("access-token-file"):
+		return readAccessToken(flags.accessTokenFile)
+	default:
+		return accessTokenFromEnv()
 	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("read the access token: %w", err)
-	}
-	if token = strings.TrimSpace(string(data)); token == "" {
-		return "", fmt.Errorf("read the access token: %s is empty", file)
-	}
-	return token, nil
 }
 
 func parsePublicURL(text string) (*url.URL, error) {
