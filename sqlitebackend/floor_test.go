@@ -39,7 +39,8 @@ func comparisons(t *testing.T, backend *sqlitebackend.Backend, floor *floorProgr
 	}
 	return []*comparison{
 		ofThroughput("64 writers / C, 50 writes a commit", together, inC("commit_50"), 1),
-		ofThroughput("64 writers / C, 50 writes a commit, no savepoints", together, inC("bare_50"), 0),
+		ofThroughput("64 writers / C, 50 writes a commit, a savepoint each", together, inC("save_50"), 0),
+		ofThroughput("64 writers / C, 50 writes a commit, with our upsert", together, inC("lean_50"), 0),
 		ofThroughput("64 writers / 1 writer", together, alone.slice, 6),
 		ofThroughput("lone commit / C, single commit", alone, inC("commit"), 0.8),
 		ofCPU("point read / C", reading(pointReads(backend)), "point_read", 1.7),

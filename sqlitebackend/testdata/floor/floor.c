@@ -15,9 +15,11 @@
  *   list_N       the same with a range from a key on, for N entries
  *   commit       begin immediate, read data_version, upsert 100 bytes, update
  *                data_version, commit with synchronous=FULL
- *   commit_50    the same with 50 upserts, each of a version of its own and in a
- *                savepoint of its own; an operation is one upsert
- *   bare_50      the same without savepoints
+ *   commit_50    the same with 50 upserts, each of a version of its own; an operation is
+ *                one upsert
+ *   save_50      the same with a savepoint for each upsert
+ *   lean_50      the same without savepoints, and with the upsert of the server, which
+ *                leaves the index on the expiry alone
  *
  * That is what SQLite has to do for a server, and less: no condition on the expiry in
  * SQL, no memory handed to anybody, nobody to be told of the outcome.
@@ -40,6 +42,10 @@ enum {
   OPS_BETWEEN_CLOCKS = 32
 };
 
+#define UPSERT                                                                                      \
+  "insert into kv (k, v, v_encoding, version, expiration_ms) values (?1, ?2, 3, ?3, -1) on conflict" \
+  " (k) do update set v = excluded.v, v_encoding = excluded.v_encoding, version = excluded.version"
+
 /* entry is what a read hands out. */
 typedef struct {
   char key[KEY_BYTES];
@@ -49,7 +55,7 @@ typedef struct {
 } entry;
 
 static sqlite3 *readers, *writers; /* the two connections */
-static sqlite3_stmt *get, *list, *begin, *version, *upsert, *update, *commit, *savepoint, *release;
+static sqlite3_stmt *get, *list, *begin, *version, *plain_upsert, *lean_upsert, *update, *commit, *savepoint, *release;
 static char *keys;
 static int64_t key_count;
 static entry out[MAX_ENTRIES];
@@ -124,7 +130,7 @@ static void run(sqlite3_stmt *stmt, const char *op) {
   if (status != SQLITE_DONE && status != SQLITE_ROW) fail(writers, op);
 }
 
-static void commit_of(int64_t i, int writes, int savepoints) {
+static void commit_of(int64_t i, int writes, int savepoints, sqlite3_stmt *upsert) {
   static const char value[VALUE_BYTES];
   run(begin, "begin");
   sqlite3_reset(begin);
@@ -167,8 +173,9 @@ static int work(const char *name, int64_t i) {
     return n;
   }
   if (strcmp(name, "commit") == 0) n = 1;
-  if (strcmp(name, "commit_50") == 0 || strcmp(name, "bare_50") == 0) n = 50;
-  if (n > 0) commit_of(i, n, strcmp(name, "commit_50") == 0);
+  int save = strcmp(name, "save_50") == 0, lean = strcmp(name, "lean_50") == 0;
+  if (save || lean || strcmp(name, "commit_50") == 0) n = 50;
+  if (n > 0) commit_of(i, n, save, lean ? lean_upsert : plain_upsert);
   return n;
 }
 
@@ -187,10 +194,8 @@ int main(int argc, char **argv) {
   list = prepare(readers, "select k, v, v_encoding, version, expiration_ms from kv where k >= ?1 and k < ?2 order by k");
   begin = prepare(writers, "begin immediate");
   version = prepare(writers, "select version from data_version where k = 0");
-  upsert = prepare(writers,
-                   "insert into kv (k, v, v_encoding, version, expiration_ms) values (?1, ?2, 3, ?3, -1)"
-                   " on conflict (k) do update set v = excluded.v, v_encoding = excluded.v_encoding,"
-                   " version = excluded.version, expiration_ms = excluded.expiration_ms");
+  plain_upsert = prepare(writers, UPSERT ", expiration_ms = excluded.expiration_ms");
+  lean_upsert = prepare(writers, UPSERT " where expiration_ms = excluded.expiration_ms");
   update = prepare(writers, "update data_version set version = ?1 where k = 0");
   commit = prepare(writers, "commit");
   savepoint = prepare(writers, "savepoint one");
