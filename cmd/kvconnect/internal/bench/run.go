@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// clearTimeout bounds the clearing at the end, which goes on after an interruption.
+// clearTimeout bounds the clearing of each server at the end, which goes on after an
+// interruption.
 const clearTimeout = 30 * time.Second
 
 // errInterrupted is given when ctx ended before anything was measured.
@@ -166,18 +167,24 @@ func ignoreInterruption(ctx context.Context, err error) error {
 
 // close deletes what was stored and closes the connections, after an interruption too.
 func (r *runner) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearTimeout)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	var errs []error
 	for _, s := range r.sessions {
 		s.close()
 		r.progress.say("%s: clearing the keys of the bench", s.server.Name)
-		if err := clearKeys(ctx, s); err != nil {
+		if err := clearKeysWithin(ctx, s, clearTimeout); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w; the next bench does it, or delete the keys under [%q]", s.server.Name, err, KeyPrefix))
 		}
 		s.close()
 	}
 	return inOneLine(errs...)
+}
+
+// clearKeysWithin clears one server. One that is stopped takes no time from the others.
+func clearKeysWithin(ctx context.Context, s *session, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return clearKeys(ctx, s)
 }
 
 // inOneLine joins errors as a user is to read them.
