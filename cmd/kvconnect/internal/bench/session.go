@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,18 @@ type connectionSlot struct {
 	conn httpconn.Conn // guarded by mu
 	// old holds connections that take no further calls but may still end some.
 	old []httpconn.Conn // guarded by mu
+}
+
+// retire takes a connection that is broken. Those that have ended are not kept: a server
+// that closes each connection after some replies leaves thousands.
+func (slot *connectionSlot) retire(conn httpconn.Conn) {
+	slot.old = slices.DeleteFunc(append(slot.old, conn), func(one httpconn.Conn) bool {
+		if one.Idle() {
+			one.Close()
+			return true
+		}
+		return false
+	})
 }
 
 func newSession(server Server, options *Options) *session {
@@ -81,7 +94,7 @@ func (s *session) connection(ctx context.Context, i int) (httpconn.Conn, error) 
 		return slot.conn, nil
 	}
 	if slot.conn != nil {
-		slot.old = append(slot.old, slot.conn)
+		slot.retire(slot.conn)
 		slot.conn = nil
 	}
 	conn, err := s.dial(ctx)

@@ -25,6 +25,8 @@ type Conn interface {
 	Do(ctx context.Context, call *Call) error
 	// Broken tells that the connection takes no further calls.
 	Broken() bool
+	// Idle tells that no call is under way.
+	Idle() bool
 	// Close ends the connection with all calls under way, and waits for its goroutines.
 	Close()
 }

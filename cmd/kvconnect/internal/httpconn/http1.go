@@ -45,6 +45,15 @@ func newHTTP1(conn net.Conn, origin *url.URL, patience time.Duration) *http1 {
 // Broken implements Conn.
 func (c *http1) Broken() bool { return c.broken.Load() }
 
+// Idle implements Conn.
+func (c *http1) Idle() bool {
+	if !c.mu.TryLock() {
+		return false
+	}
+	c.mu.Unlock()
+	return true
+}
+
 // Close implements Conn.
 func (c *http1) Close() {
 	c.broken.Store(true)

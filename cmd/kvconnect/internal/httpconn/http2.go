@@ -134,6 +134,13 @@ func (c *http2Conn) failure() error {
 	return c.err
 }
 
+// Idle implements Conn.
+func (c *http2Conn) Idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.streams) == 0
+}
+
 // Close implements Conn.
 func (c *http2Conn) Close() {
 	c.fail(ErrLost)
