@@ -32,12 +32,12 @@ type fanOut struct {
 }
 
 func (f *fanOut) begin(number uint64, sent time.Time, watchers int) {
-	select {
-	case <-f.all: // of a write that was given up
-	default:
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	select {
+	case <-f.all: // of a write that was given up; under the mutex, so that no other follows
+	default:
+	}
 	f.number, f.sent, f.missing = number, sent, watchers
 }
 
