@@ -50,6 +50,8 @@ type http2Conn struct {
 	routes  headerEncoder
 	streams map[uint32]*Call
 	nextID  uint32
+	// busySince is when the first of the calls under way began that followed on none.
+	busySince time.Time
 	// What the server grants.
 	settled     bool // its settings have come
 	maxStreams  uint32
@@ -205,6 +207,9 @@ func (c *http2Conn) open(call *Call) {
 	}
 	*s = stream{id: c.nextID, window: c.firstWindow, unsent: call.Body, done: s.done}
 	c.nextID += 2
+	if len(c.streams) == 0 {
+		c.busySince = time.Now()
+	}
 	c.streams[s.id] = call
 	if c.nextID >= unlimitedStreams {
 		c.err = fmt.Errorf("%w: it has used up its streams", ErrLost)

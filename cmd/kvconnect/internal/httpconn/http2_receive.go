@@ -53,10 +53,11 @@ func (c *http2Conn) read(settled chan<- struct{}) {
 }
 
 // nextFrame reads a frame. A silence breaks the connection only while calls are under
-// way.
+// way, and counts from the beginning of the first of them.
 func (c *http2Conn) nextFrame() (http2.Frame, error) {
+	begun := time.Now()
 	for c.reader.Buffered() == 0 {
-		_ = c.conn.SetReadDeadline(time.Now().Add(c.patience)) // fails where Peek fails too
+		_ = c.conn.SetReadDeadline(begun.Add(c.patience)) // fails where Peek fails too
 		_, err := c.reader.Peek(1)
 		if err == nil {
 			break
@@ -64,10 +65,16 @@ func (c *http2Conn) nextFrame() (http2.Frame, error) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, lost(err)
 		}
+		now := time.Now()
 		c.mu.Lock()
-		idle := len(c.streams) == 0
+		idle, busySince := len(c.streams) == 0, c.busySince
 		c.mu.Unlock()
-		if !idle {
+		switch {
+		case idle:
+			begun = now
+		case now.Sub(busySince) < c.patience:
+			begun = busySince
+		default:
 			return nil, ErrSilent
 		}
 	}

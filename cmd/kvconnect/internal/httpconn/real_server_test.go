@@ -313,3 +313,19 @@ func TestOtherServers(t *testing.T) {
 		}
 	}
 }
+
+// The patience with a call begins when the call does, however long nobody called before.
+func TestPatienceBeginsWithTheCall(t *testing.T) {
+	t.Parallel()
+	const patience, idle, answer = 900 * time.Millisecond, 700 * time.Millisecond, 500 * time.Millisecond
+	u := startServer(t, func(w http.ResponseWriter, r *http.Request) {
+		<-time.After(answer)
+		echo(w, r)
+	}, nil)
+	conn := dial(t, u, httpconn.HTTP2, patience)
+	<-time.After(idle)
+	call := httpconn.Call{Route: route("/")}
+	if err := errors.Join(conn.Do(t.Context(), &call), wantEcho(u, &call)); err != nil {
+		t.Error(err)
+	}
+}
