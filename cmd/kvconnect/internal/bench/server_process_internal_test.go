@@ -62,6 +62,23 @@ func TestProcessElsewhere(t *testing.T) {
 	}
 }
 
+// A server at an IPv4 address is not the one at an IPv6 address with the same port.
+func TestProcessOfTheOtherFamily(t *testing.T) {
+	t.Parallel()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pid, ok := findProcess(t.Context(), &url.URL{Scheme: "http", Host: "[::1]:" + port}); ok {
+		t.Errorf("process %d listens on IPv4 alone", pid)
+	}
+}
+
 func TestListenerInode(t *testing.T) {
 	t.Parallel()
 	const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -69,16 +86,19 @@ func TestListenerInode(t *testing.T) {
    1: 0100007F:1F91 0100007F:1F90 01 00000000:00000000 00:00000000 00000000     0        0 12 1 0 100 0 0 10 0
    2: 0200A8C0:1F92 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 13 1 0 100 0 0 10 0
    3: 00000000:1F93 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 14 1 0 100 0 0 10 0
-   4: 00000000000000000000000001000000:1F94 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 15 1 0 100 0 0 10 0
+   4: 00000000:1F96 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 16 1 0 100 0 0 10 0
+   5: 0200A8C0:1F96 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 17 1 0 100 0 0 10 0
+   6: 00000000000000000000000001000000:1F94 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 15 1 0 100 0 0 10 0
 `
 	for name, c := range map[string]struct{ address, port, want string }{
-		"listens":                    {"127.0.0.1", "8080", "11"},
-		"is connected, no more":      {"127.0.0.1", "8081", ""},
-		"listens at another":         {"127.0.0.1", "8082", ""},
-		"listens there":              {"192.168.0.2", "8082", "13"},
-		"listens everywhere":         {"192.168.0.2", "8083", "14"},
-		"listens on no such port":    {"127.0.0.1", "8085", ""},
-		"listens at an IPv6 address": {"::1", "8084", "15"},
+		"listens":                     {"127.0.0.1", "8080", "11"},
+		"is connected, no more":       {"127.0.0.1", "8081", ""},
+		"listens at another":          {"127.0.0.1", "8082", ""},
+		"listens there":               {"192.168.0.2", "8082", "13"},
+		"listens everywhere":          {"192.168.0.2", "8083", "14"},
+		"listens there and elsewhere": {"192.168.0.2", "8086", "17"},
+		"listens on no such port":     {"127.0.0.1", "8085", ""},
+		"listens at an IPv6 address":  {"::1", "8084", "15"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

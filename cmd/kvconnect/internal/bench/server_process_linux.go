@@ -31,14 +31,18 @@ func findProcess(ctx context.Context, u *url.URL) (pid int, ok bool) {
 		if !isOurs(address) {
 			continue
 		}
-		for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-			data, err := os.ReadFile(table)
-			if err != nil {
-				continue
+		tables := []string{"/proc/net/tcp", "/proc/net/tcp6"}
+		if address.Is6() {
+			tables = tables[1:] // a socket of IPv4 hears nothing of it
+		}
+		var both strings.Builder
+		for _, table := range tables {
+			if data, err := os.ReadFile(table); err == nil {
+				both.Write(data)
 			}
-			if inode, ok := listenerInode(string(data), address, port); ok {
-				return ownerOf(inode)
-			}
+		}
+		if inode, ok := listenerInode(both.String(), address, port); ok {
+			return ownerOf(inode)
 		}
 	}
 	return 0, false
@@ -63,7 +67,7 @@ func isOurs(address netip.Addr) bool {
 }
 
 // listenerInode looks in a table such as /proc/net/tcp for the socket that listens on
-// a port, at the address or at all.
+// a port, at the address or else at all.
 func listenerInode(table string, address netip.Addr, port string) (inode string, ok bool) {
 	const (
 		localField, stateField, inodeField = 1, 3, 9
@@ -74,12 +78,16 @@ func listenerInode(table string, address netip.Addr, port string) (inode string,
 		if len(columns) <= inodeField || columns[stateField] != listening {
 			continue
 		}
-		local, ok := parseSocketAddress(columns[localField])
-		if ok && strconv.Itoa(int(local.Port())) == port && (local.Addr() == address || local.Addr().IsUnspecified()) {
+		local, valid := parseSocketAddress(columns[localField])
+		switch {
+		case !valid || strconv.Itoa(int(local.Port())) != port:
+		case local.Addr() == address:
 			return columns[inodeField], true
+		case local.Addr().IsUnspecified() && !ok:
+			inode, ok = columns[inodeField], true
 		}
 	}
-	return "", false
+	return inode, ok
 }
 
 // parseSocketAddress reads an address as the kernel prints it: words of four bytes,
