@@ -34,7 +34,7 @@ nothing else. docs/bench.md explains every figure.`
 
 const benchExample = `  DENO_KV_ACCESS_TOKEN=... kvconnect bench --url http://localhost:4512
   kvconnect bench --url http://localhost:4512 --access-token-file token --workload writes --concurrency 1
-  kvconnect bench --compare ours=http://localhost:4512,denokv=http://localhost:4513 --json`
+  kvconnect bench --compare ours=http://localhost:4512,denokv=http://localhost:4514 --json`
 
 // benchFlags holds what bench was told, as it was told.
 type benchFlags struct {
