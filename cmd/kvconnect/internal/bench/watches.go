@@ -229,7 +229,7 @@ func (w *watchedKeyWriter) set(ctx context.Context, number uint64) error {
 
 // writeUntil makes one write after another until the window ends.
 func (w *watchedKeyWriter) writeUntil(ctx context.Context, when window, fan *fanOut, errs *recorder, options *Options) {
-	calls, release := outlive(ctx, when.end)
+	calls, release := outlive(ctx, when.end, options.Timeout)
 	defer release()
 	measured := false
 	for number := uint64(1); (time.Now().Before(when.end) || !measured) && !interrupted(ctx); number++ {

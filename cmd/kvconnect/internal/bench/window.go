@@ -88,9 +88,10 @@ type worker interface {
 // pauseAfterError keeps workers from doing nothing but fail, at full speed.
 const pauseAfterError = 20 * time.Millisecond
 
-// work has each worker make operations until the window ends, or ctx does.
-func work(ctx context.Context, w window, workers []worker, recorders []*recorder) {
-	calls, release := outlive(ctx, w.end)
+// work has each worker make operations until the window ends, or ctx does. Those under
+// way then get a time to end.
+func work(ctx context.Context, w window, timeout time.Duration, workers []worker, recorders []*recorder) {
+	calls, release := outlive(ctx, w.end, timeout)
 	defer release()
 	var running sync.WaitGroup
 	for i, one := range workers {
@@ -114,18 +115,15 @@ func work(ctx context.Context, w window, workers []worker, recorders []*recorder
 	running.Wait()
 }
 
-// The calls that are under way when time is up, or when the user interrupts, get a
-// while to end.
-const (
-	graceAtEnd       = 10 * time.Second
-	graceOnInterrupt = 2 * time.Second
-)
+// graceOnInterrupt is what the calls that are under way when the user interrupts get to
+// end.
+const graceOnInterrupt = 2 * time.Second
 
-// outlive gives a context for the calls of a window. It ends some time after the
-// window, or after ctx.
-func outlive(ctx context.Context, end time.Time) (calls context.Context, release func()) {
+// outlive gives a context for the calls of a window. It ends a timeout after the window,
+// or a while after ctx.
+func outlive(ctx context.Context, end time.Time, timeout time.Duration) (calls context.Context, release func()) {
 	calls, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	late := time.AfterFunc(time.Until(end)+graceAtEnd, func() { cancel(errLate) })
+	late := time.AfterFunc(time.Until(end)+timeout, func() { cancel(errLate) })
 	stop := context.AfterFunc(ctx, func() { late.Reset(graceOnInterrupt) })
 	return calls, func() {
 		stop()

@@ -41,7 +41,7 @@ func TestSlowWorker(t *testing.T) {
 	t.Parallel()
 	w := newWindow(time.Millisecond, time.Millisecond)
 	slow := newRecorder(w)
-	work(t.Context(), w, []worker{slowWorker{}}, []*recorder{slow})
+	work(t.Context(), w, time.Minute, []worker{slowWorker{}}, []*recorder{slow})
 	if slow.done.Load() != 1 {
 		t.Errorf("%d operations count", slow.done.Load())
 	}

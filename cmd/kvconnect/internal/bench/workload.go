@@ -132,6 +132,6 @@ func measureWorkers(ctx context.Context, e *environment, w window, newWorker fun
 		workers[i], recorders[i] = newWorker(e, i), newRecorder(w)
 	}
 	e.progress.follow(recorders)
-	work(ctx, w, workers, recorders)
+	work(ctx, w, e.options.Timeout, workers, recorders)
 	return collect(w, recorders)
 }
