@@ -22,8 +22,13 @@ type progress struct {
 
 const progressInterval = 200 * time.Millisecond
 
-// clearLine goes back to the start of the line and erases it.
-const clearLine = "\r\x1b[K"
+// clearLine goes back to the start of the line and erases it. A line that is longer than
+// the terminal is wide is cut, as what has gone on to a second one stays.
+const (
+	clearLine = "\r\x1b[K"
+	cutLine   = "\x1b[?7l"
+	wrapLines = "\x1b[?7h"
+)
 
 // newProgress begins to tell. The caller calls finish.
 func newProgress(out io.Writer) *progress {
@@ -88,7 +93,7 @@ func (p *progress) print() {
 			line += fmt.Sprintf("  %d errors", failed)
 		}
 	}
-	_, _ = io.WriteString(p.out, clearLine+line) // who cannot be told is not told
+	_, _ = io.WriteString(p.out, clearLine+cutLine+line+wrapLines) // who cannot be told is not told
 }
 
 // finish takes the line away.
