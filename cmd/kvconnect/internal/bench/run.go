@@ -69,6 +69,9 @@ type cell struct {
 // open opens every server, before anything is stored on any of them.
 func (r *runner) open(ctx context.Context) error {
 	for _, server := range r.options.Servers {
+		if _, ok := processCPU(server.PID); server.PID != 0 && !ok {
+			return fmt.Errorf("--server-pid %d: there is no such process, or its CPU cannot be known here", server.PID)
+		}
 		s := newSession(server, r.options)
 		if err := s.open(ctx); err != nil {
 			return err
