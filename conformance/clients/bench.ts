@@ -65,6 +65,9 @@ const settings = {
   value_bytes: number("value-bytes", 1, 60_000),
 };
 
+/** Whether the user wants no more. */
+let interrupted = false;
+
 interface Server {
   name: string;
   url: string;
@@ -129,7 +132,7 @@ async function fill(kv: Deno.Kv): Promise<void> {
     1,
     Math.min(maxBatch, Math.floor(400_000 / settings.value_bytes)),
   );
-  for (let first = 0; first < settings.keys; first += perBatch) {
+  for (let first = 0; first < settings.keys && !interrupted; first += perBatch) {
     const batch = kv.atomic();
     const end = Math.min(first + perBatch, settings.keys);
     for (let n = first; n < end; n++) batch.set(key("entries", n), value);
@@ -187,8 +190,6 @@ function cases(): Case[] {
     Object.entries(calls).map(([name, call]) => ({ name, inFlight, call }))
   );
 }
-
-let interrupted = false;
 
 /** Keeps calls in flight for a time, and waits for the last of them. */
 async function load(one: Case, kv: Deno.Kv, forMs: number): Promise<Sample> {
@@ -376,6 +377,10 @@ for (const server of servers) {
   await clear(server.kv).catch((error) => failure ??= error);
 }
 if (failure !== undefined) fail(String(failure));
+if (interrupted) {
+  if (results.length === 0) fail("interrupted before anything was measured");
+  console.error("bench.ts: interrupted: what was not measured is left out");
+}
 if (flags.json) {
   const report = {
     format: 1,
