@@ -3,6 +3,7 @@ package httpconn
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -16,6 +17,10 @@ func Dial(ctx context.Context, origin *url.URL, version Version, patience time.D
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := dial(ctx, origin, version)
+	var network net.Error
+	if errors.As(err, &network) && network.Timeout() {
+		return nil, fmt.Errorf("%w: %w", ErrSilent, err)
+	}
 	if err != nil {
 		return nil, err
 	}
