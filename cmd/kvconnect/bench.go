@@ -78,7 +78,7 @@ func newBenchCommand() *cobra.Command {
 	f, o := command.Flags(), &flags.options
 	f.StringVar(&flags.url, "url", defaultBenchURL, "the `URL` of the server, as given to Deno.openKv")
 	f.StringSliceVar(&flags.compare, "compare", nil,
-		"`URL,URL,...` of several servers, each with a name before it if you like (NAME=URL), to run in turn and compare with the first")
+		"the `servers` to run in turn and compare with the first: URLs with commas between them, each with a name before it if you like (NAME=URL)")
 	f.StringArrayVar(&flags.accessTokens, "access-token", nil,
 		"the `token` that opens the database; once for all servers, or once for each in their order (env "+envAccessToken+")")
 	f.StringArrayVar(&flags.accessTokenFiles, "access-token-file", nil,
@@ -229,7 +229,10 @@ func parseServer(text string) (bench.Server, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return bench.Server{}, fmt.Errorf("the server %q: give a URL such as %s, without a token in it", text, defaultBenchURL)
+		if err == nil && u.User != nil {
+			text = u.Scheme + "://" + u.Host // what stands for a user may be the token
+		}
+		return bench.Server{}, fmt.Errorf("the server %q: give a URL such as %s, without a user or a token in it", text, defaultBenchURL)
 	}
 	if name == "" {
 		name = u.Host

@@ -64,6 +64,9 @@ type Options struct {
 // maxFilledKeys keeps a slip of the finger from filling a disk.
 const maxFilledKeys = 100_000_000
 
+// maxAtOnce bounds the memory: each worker takes some 35 kB for its latencies.
+const maxAtOnce = 20_000
+
 // validate tells the first thing that is wrong, in the words of the command line.
 func (o *Options) validate() error {
 	for _, count := range []struct {
@@ -71,13 +74,13 @@ func (o *Options) validate() error {
 		value      int
 		least, top int
 	}{
-		{"concurrency", o.Concurrency, 1, 100_000},
-		{"connections", o.Connections, 1, 100_000},
+		{"concurrency", o.Concurrency, 1, maxAtOnce},
+		{"connections", o.Connections, 1, maxAtOnce},
 		{"rounds", o.Rounds, 1, 1_000_000},
 		{"keys", o.Keys, 1, maxFilledKeys},
 		{"value-bytes", o.ValueBytes, 1, protocol.MaxValueBytes},
 		{"contended-keys", o.ContendedKeys, 1, protocol.MaxReadEntries},
-		{"watchers", o.Watchers, 1, 100_000},
+		{"watchers", o.Watchers, 1, maxAtOnce},
 	} {
 		if count.value < count.least || count.value > count.top {
 			return fmt.Errorf("--%s %d: give a number from %d to %d", count.flag, count.value, count.least, count.top)
