@@ -3,6 +3,8 @@ package sqlitebackend
 import (
 	"context"
 	"fmt"
+
+	"github.com/kvconnect/kvconnect/protocol"
 )
 
 // HoldWriter keeps the writer busy until release is called, so that a test can
@@ -18,6 +20,16 @@ func (b *Backend) HoldWriter() (release func()) {
 	}()
 	<-held
 	return func() { close(released) }
+}
+
+// PanicInWrite panics amid a write.
+func (b *Backend) PanicInWrite(ctx context.Context, mutation protocol.Mutation) {
+	_ = b.writer.do(ctx, 0, func(tx *groupTx) error {
+		if err := tx.mutate(mutation, tx.nextVersion()); err != nil {
+			return err
+		}
+		panic("amid a write")
+	})
 }
 
 // QueuedWrites tells how many writes wait for the writer.

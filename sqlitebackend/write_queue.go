@@ -2,6 +2,7 @@ package sqlitebackend
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -30,6 +31,22 @@ type task struct {
 	told chan struct{} // has room for one token
 	done bool          // set before the token
 	err  error         // of a task that is done
+
+	// panicked is what run panicked with. It is for the goroutine that the task came
+	// from: whoever has the turn must go on to pass it.
+	panicked any
+}
+
+var errPanicked = errors.New("the task panicked")
+
+// runSafely is run for the one who has the turn.
+func (t *task) runSafely(tx *groupTx) (err error) {
+	defer func() {
+		if t.panicked = recover(); t.panicked != nil {
+			err = errPanicked
+		}
+	}()
+	return t.run(tx)
 }
 
 func newTask(run func(*groupTx) error, bytes int) *task {

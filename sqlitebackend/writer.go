@@ -51,6 +51,9 @@ func (w *writer) do(ctx context.Context, bytes int, f func(*groupTx) error) erro
 	if !t.done {
 		w.lead(t)
 	}
+	if t.panicked != nil {
+		panic(t.panicked)
+	}
 	return t.err
 }
 
@@ -129,7 +132,7 @@ func (w *writer) commit(group []*task, errs []error) (unspoilt bool) {
 	tx, err := beginGroup(w.conn, w.clock)
 	if err == nil {
 		for i, t := range group {
-			errs[i] = tx.runTask(t.run)
+			errs[i] = tx.runTask(t.runSafely)
 			if tx.broken != nil {
 				break
 			}
