@@ -14,8 +14,8 @@ import (
 // taken.
 func (p *readPool) snapshotRead(ctx context.Context, read protocol.SnapshotRead) (protocol.SnapshotReadOutput, error) {
 	output := protocol.SnapshotReadOutput{Ranges: make([][]protocol.Entry, len(read.Ranges))}
-	for {
-		err := p.readRangesOnce(ctx, read.Ranges, output.Ranges)
+	for again := false; ; again = true {
+		err := p.readRangesOnce(ctx, read.Ranges, output.Ranges, again)
 		switch {
 		case err == nil:
 			return output, nil
@@ -25,19 +25,22 @@ func (p *readPool) snapshotRead(ctx context.Context, read protocol.SnapshotRead)
 	}
 }
 
-func (p *readPool) readRangesOnce(ctx context.Context, ranges []protocol.ReadRange, entries [][]protocol.Entry) (err error) {
+func (p *readPool) readRangesOnce(ctx context.Context, ranges []protocol.ReadRange, entries [][]protocol.Entry, again bool) (err error) {
 	c, err := p.take(ctx)
 	if err != nil {
 		return err
 	}
 	defer p.put(c)
-	if len(ranges) > 1 { // a single statement is a transaction anyway
+	if len(ranges) > 1 || again { // a single statement is a transaction anyway
 		if err := c.exec(beginRead); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, c.endRead()) }()
 	}
-	at := snapshotTime{clock: p.clock, beforeMs: p.clock.nowMs()}
+	at, err := c.snapshotTime(p.clock, again)
+	if err != nil {
+		return err
+	}
 	for i, r := range ranges {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -47,6 +50,21 @@ func (p *readPool) readRangesOnce(ctx context.Context, ranges []protocol.ReadRan
 		}
 	}
 	return nil
+}
+
+// snapshotTime begins to tell the time of a snapshot. A read that is made again takes its
+// snapshot here, in the transaction that has begun, and the second time right after it:
+// a long read that takes it later, with its first rows, would meet keys that expired
+// meanwhile over and over.
+func (c *conn) snapshotTime(clock *expiryClock, again bool) (snapshotTime, error) {
+	at := snapshotTime{clock: clock, beforeMs: clock.nowMs()}
+	if again {
+		if _, _, err := c.number(selectVersion); err != nil {
+			return snapshotTime{}, err
+		}
+		at.afterMs = clock.nowMs()
+	}
+	return at, nil
 }
 
 // endRead ends a transaction that has read, or the next reader gets its snapshot again.
@@ -92,8 +110,8 @@ func isOneKey(r protocol.ReadRange) bool {
 // absent one.
 func (p *readPool) readEntries(ctx context.Context, keys [][]byte) ([]*protocol.Entry, error) {
 	entries := make([]*protocol.Entry, len(keys))
-	for {
-		err := p.readEntriesOnce(ctx, keys, entries)
+	for again := false; ; again = true {
+		err := p.readEntriesOnce(ctx, keys, entries, again)
 		switch {
 		case err == nil:
 			return entries, nil
@@ -103,19 +121,22 @@ func (p *readPool) readEntries(ctx context.Context, keys [][]byte) ([]*protocol.
 	}
 }
 
-func (p *readPool) readEntriesOnce(ctx context.Context, keys [][]byte, entries []*protocol.Entry) (err error) {
+func (p *readPool) readEntriesOnce(ctx context.Context, keys [][]byte, entries []*protocol.Entry, again bool) (err error) {
 	c, err := p.take(ctx)
 	if err != nil {
 		return err
 	}
 	defer p.put(c)
-	if len(keys) > 1 {
+	if len(keys) > 1 || again {
 		if err := c.exec(beginRead); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, c.endRead()) }()
 	}
-	at := snapshotTime{clock: p.clock, beforeMs: p.clock.nowMs()}
+	at, err := c.snapshotTime(p.clock, again)
+	if err != nil {
+		return err
+	}
 	for i, key := range keys {
 		entries[i] = nil
 		rows, err := c.run(selectEntry, keyNow(key, at.beforeMs), 1)

@@ -9,7 +9,7 @@ import "errors"
 type snapshotTime struct {
 	clock    *expiryClock
 	beforeMs int64
-	afterMs  int64 // 0 until the first row was met
+	afterMs  int64 // 0 until it was read: with the first rows, or before them by a read that is made again
 }
 
 // errUndecided: a key expired between the two readings. The same read begun now

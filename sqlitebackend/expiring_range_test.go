@@ -1,0 +1,41 @@
+package sqlitebackend_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/sqlitebackend"
+)
+
+// A read that takes longer than the keys in it take to expire, one after the other, ends
+// all the same, long before the last of them has expired.
+func TestLongReadOfKeysThatExpire(t *testing.T) {
+	t.Parallel()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Durability: sqlitebackend.DurabilityNormal})
+	const (
+		keys  = protocol.MaxReadEntries
+		apart = 4 * time.Millisecond
+	)
+	begin := time.Now().Add(2 * time.Second)
+	value := string(make([]byte, 40_000))
+	for i := range keys { // what expires last comes first
+		key := set(fmt.Sprintf("%04d", keys-i), value)
+		key.ExpireAtMs = begin.Add(time.Duration(i) * apart).UnixMilli()
+		commit(t, backend, key)
+	}
+	left := keys
+	for left == keys {
+		output, err := backend.SnapshotRead(t.Context(), protocol.SnapshotRead{
+			Ranges: []protocol.ReadRange{{End: []byte{0xff}, Limit: protocol.MaxReadEntries}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = len(output.Ranges[0])
+	}
+	if left < keys/2 {
+		t.Errorf("when the first read ended that met an expiry, %d of %d keys were left", left, keys)
+	}
+}
