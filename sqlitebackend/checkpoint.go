@@ -56,7 +56,7 @@ func (p *checkpointer) close() error {
 	return p.conn.close()
 }
 
-// wakeIfDue must be called after each commit, with the number of pages that the WAL
+// wakeIfDue must be called after each commit that wrote to the WAL, with the number of pages that the WAL
 // has then.
 func (p *checkpointer) wakeIfDue(walPages int) {
 	p.walPages.Store(int64(walPages))

@@ -4,9 +4,11 @@ import (
 	"database/sql/driver"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
+	"github.com/kvconnect/kvconnect/protocol"
 	"github.com/kvconnect/kvconnect/sqlitebackend"
 	"github.com/mattn/go-sqlite3"
 )
@@ -129,4 +131,23 @@ func TestFailingCheckpoint(t *testing.T) {
 	}
 	commit(t, backend, set("a", "2"))
 	wantValue(t, backend, "a", "2")
+}
+
+// A write that changes nothing says nothing new of the WAL.
+func TestFailedChecksNeedNoCheckpoint(t *testing.T) {
+	t.Parallel()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t)})
+	for backend.RawWALPages(t.Context()) < sqlitebackend.CheckpointPages {
+		writePages(t, backend, 8)
+	}
+	for backend.WALPages() > 0 {
+		runtime.Gosched()
+	}
+	output, err := backend.AtomicWrite(t.Context(), protocol.AtomicWrite{Checks: []protocol.Check{{Key: []byte("a")}}})
+	if err != nil || output.Status != protocol.AtomicWriteCheckFailed {
+		t.Fatalf("%v, error %v", output, err)
+	}
+	if pages := backend.WALPages(); pages > 0 {
+		t.Errorf("after a write that changed nothing the WAL is taken to have %d pages", pages)
+	}
 }

@@ -68,6 +68,15 @@ func (b *Backend) BreakCheckpoints() { _ = b.writer.checkpoint.conn.db.Close() }
 // WALPages is the number of pages in the WAL after the last commit.
 func (b *Backend) WALPages() int64 { return b.writer.checkpoint.walPages.Load() }
 
+// RawWALPages is that number as SQLite tells it, which knows nothing of checkpoints.
+func (b *Backend) RawWALPages(ctx context.Context) (pages int) {
+	_ = b.writer.do(ctx, 0, func(tx *groupTx) error {
+		pages = tx.conn.raw.WALPages()
+		return nil
+	})
+	return pages
+}
+
 // StoredKeys counts the keys in the file, expired ones included.
 func (b *Backend) StoredKeys(ctx context.Context) (n int64, err error) {
 	err = b.reads.use(ctx, func(c *conn) error {

@@ -121,6 +121,9 @@ func (tx *groupTx) changed(key []byte, expiryMs int64) {
 	}
 }
 
+// wrote tells whether there is anything to commit.
+func (tx *groupTx) wrote() bool { return tx.version != tx.begunVersion }
+
 // commit makes the group durable, or undoes all of it and tells why.
 func (tx *groupTx) commit() (err error) {
 	defer func() {
@@ -132,8 +135,8 @@ func (tx *groupTx) commit() (err error) {
 	if tx.broken != nil {
 		return tx.broken
 	}
-	if tx.version == tx.begunVersion {
-		return tx.conn.exec(rollback) // nothing was written
+	if !tx.wrote() {
+		return tx.conn.exec(rollback)
 	}
 	if _, err := tx.conn.run(updateVersion, statement.Args{Integers: [statement.MaxIntegers]int64{tx.version}}, 1); err != nil {
 		return err

@@ -149,6 +149,9 @@ func (w *writer) commit(group []*task, errs []error) (unspoilt bool) {
 		}
 		return unspoilt
 	}
+	if !tx.wrote() {
+		return true
+	}
 	w.hub.notify(tx.changedKeys)
 	if tx.earliestExpiryMs > 0 {
 		w.expiry.wakeAt(tx.earliestExpiryMs)
