@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/kvconnect/kvconnect/protocol"
 )
@@ -15,8 +16,11 @@ const (
 	// 4 MB with pages of 4096 bytes.
 	checkpointPages = 1000
 
-	// checkpointPatience bounds how long writers wait for readers to let go of the WAL.
-	checkpointPatience = "busy_timeout = 20"
+	// checkpointPatience bounds how long writers wait for readers to let go of the WAL,
+	// for each checkpointPages that it has, up to maxCheckpointPatience: where some long
+	// read is always under way, it would grow for ever otherwise.
+	checkpointPatience    = 20 * time.Millisecond
+	maxCheckpointPatience = 500 * time.Millisecond
 )
 
 // checkpointer writes the WAL back into the file. SQLite would do that at the end of a
@@ -96,13 +100,21 @@ func (p *checkpointer) checkpoint(ctx context.Context) error {
 			return err
 		}
 		defer p.queue.pass()
-		leftPages, err = p.run("restart")
+		if err = p.conn.script(patiencePragma(p.walPages.Load())); err == nil {
+			leftPages, err = p.run("restart")
+		}
 	}
 	// What is left is left because of a reader, or of the disk: there is no use in
 	// trying again before much was added.
 	p.walPages.Store(leftPages)
 	p.duePages.Store(leftPages + checkpointPages)
 	return err
+}
+
+// patiencePragma sets how long a checkpoint waits for readers.
+func patiencePragma(walPages int64) string {
+	patience := min(time.Duration(max(walPages/checkpointPages, 1))*checkpointPatience, maxCheckpointPatience)
+	return fmt.Sprintf("pragma busy_timeout = %d", patience.Milliseconds())
 }
 
 // run makes a checkpoint and gives the number of pages that stay in the WAL; 0 if it can

@@ -75,7 +75,7 @@ func open(options Options) (_ *Backend, err error) {
 			return nil, err
 		}
 		b.path = path
-		if checkpointConn, err = openConn(path, "rw", checkpointPatience, synchronous); err != nil {
+		if checkpointConn, err = openConn(path, "rw", synchronous); err != nil {
 			return nil, err
 		}
 	}
