@@ -146,8 +146,9 @@ func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
 	}
 	var begun time.Time
 	var deleted int
+	var group *groupTx
 	err = b.writer.do(ctx, 0, func(tx *groupTx) (err error) {
-		begun = time.Now()
+		begun, group = time.Now(), tx
 		if deleted, err = tx.deleteExpired(b.sweepKeys); err != nil {
 			return err
 		}
@@ -158,7 +159,7 @@ func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
 		return 0, mark("sweep expired keys", err)
 	}
 	// With the commit, which takes longer the more pages were changed.
-	b.sweepKeys = nextSweepKeys(deleted, b.sweepKeys, time.Since(begun))
+	b.sweepKeys = nextSweepKeys(deleted, b.sweepKeys, time.Since(begun), len(group.changedKeys)-deleted)
 	return nextMs, nil
 }
 
@@ -182,11 +183,13 @@ func (tx *groupTx) deleteExpired(limit int64) (deleted int, err error) {
 }
 
 // nextSweepKeys gives the number of keys to delete at once, after it took some time for
-// those that were asked for.
-func nextSweepKeys(deleted int, asked int64, took time.Duration) int64 {
-	switch {
-	case took > sweepTime:
-		return max(asked/2, minSweepKeys)
+// those that were asked for, together with the other keys that the group changed. It is
+// more than those, whatever the time: if all that is written expires, and writers leave
+// no pause, the file would grow for as long as they go on.
+func nextSweepKeys(deleted int, asked int64, took time.Duration, others int) int64 {
+	switch least := min(max(minSweepKeys, 2*int64(others)), maxSweepKeys); {
+	case took > sweepTime || asked < least:
+		return max(asked/2, least)
 	case took < sweepTime/4 && int64(deleted) == asked:
 		return min(asked*2, maxSweepKeys)
 	default:
