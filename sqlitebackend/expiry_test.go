@@ -222,6 +222,22 @@ func TestKeyThatAWriteFoundAliveStaysSoUntilItsCommit(t *testing.T) {
 	}
 }
 
+// If that write fails, the key expires at its time all the same.
+func TestKeyThatAFailedWriteFoundAliveExpires(t *testing.T) {
+	t.Parallel()
+	clock := conformance.NewClock()
+	path := tempPath(t)
+	backend := open(t, sqlitebackend.Options{Path: path, Clock: clock})
+	commit(t, backend, counterUntil(5, clock.InMs(time.Second)))
+	withSQL(t, path, "create trigger refuse before update on data_version begin select raise(fail, 'refused by the test'); end")
+	output, err := backend.AtomicWrite(t.Context(), protocol.AtomicWrite{Mutations: []protocol.Mutation{sum("counter")}})
+	if !errors.Is(err, protocol.ErrUnavailable) {
+		t.Fatalf("%v, error %v", output, err)
+	}
+	clock.Move(2 * time.Second)
+	wantAbsent(t, backend, "counter")
+}
+
 func counterUntil(n uint64, expireAtMs int64) protocol.Mutation {
 	return protocol.Mutation{
 		Type: protocol.MutationSet, Key: []byte("counter"), Value: protocol.U64Value(n), ExpireAtMs: expireAtMs,

@@ -2,6 +2,7 @@ package sqlitebackend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/kvconnect/kvconnect/protocol"
@@ -29,6 +30,13 @@ func (b *Backend) PanicInWrite(ctx context.Context, mutation protocol.Mutation) 
 			return err
 		}
 		panic("amid a write")
+	})
+}
+
+// LoseTransaction has SQLite give up the transaction of a group, and fails.
+func (b *Backend) LoseTransaction(ctx context.Context) error {
+	return b.writer.do(ctx, 0, func(tx *groupTx) error {
+		return errors.Join(errors.New("the transaction is lost"), tx.conn.script("rollback"))
 	})
 }
 

@@ -110,6 +110,9 @@ func (f failure) verify(position int, output protocol.AtomicWriteOutput, err err
 	if f.mutations == nil {
 		want = protocol.AtomicWriteOutput{Status: protocol.AtomicWriteCheckFailed, FailedChecks: []uint32{uint32(position)}}
 	}
+	if errors.Is(err, protocol.ErrUnavailable) {
+		return fmt.Errorf("it would be tried again in vain: %w", err)
+	}
 	failed := err != nil && strings.Contains(err.Error(), f.text)
 	if diff := cmp.Diff(want, output); diff != "" || failed != (f.mutations != nil) {
 		return fmt.Errorf("it ended with %v and the error %s", output, fmt.Sprint(err))

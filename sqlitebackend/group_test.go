@@ -3,6 +3,7 @@ package sqlitebackend_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/kvconnect/kvconnect/protocol"
@@ -42,4 +43,36 @@ func TestNeighboursOfARefusedWrite(t *testing.T) {
 			}
 		})
 	}
+}
+
+// SQLite may give up the whole transaction at a statement that reads. What the others of
+// the group did before is then done again, and nothing of what came after is split off.
+func TestNeighboursOfALostTransaction(t *testing.T) {
+	t.Parallel()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t)})
+	release := backend.HoldWriter()
+	errs := make([]error, 3)
+	var wait sync.WaitGroup
+	for i, write := range []func() error{
+		func() error { return tryCommit(t, backend, sum("counter"), set("before", "1")) },
+		func() error { return backend.LoseTransaction(t.Context()) },
+		func() error { return tryCommit(t, backend, sum("counter"), set("after", "1")) },
+	} {
+		wait.Go(func() { errs[i] = write() })
+		awaitQueued(t, backend, i+1)
+	}
+	release()
+	wait.Wait()
+	if errs[0] != nil || errs[1] == nil || errs[2] != nil {
+		t.Errorf("the errors are %v", errs)
+	}
+	wantValue(t, backend, "before", "1")
+	wantValue(t, backend, "after", "1")
+	wantValue(t, backend, "counter", string(protocol.U64Value(2).Data))
+}
+
+func tryCommit(t *testing.T, b *sqlitebackend.Backend, mutations ...protocol.Mutation) error {
+	t.Helper()
+	_, err := b.AtomicWrite(t.Context(), protocol.AtomicWrite{Mutations: mutations})
+	return err
 }
