@@ -2,6 +2,7 @@ package sqlitebackend_test
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -68,6 +69,35 @@ func TestWatchIsToldOfAnExpiryWhileTheWriterIsBusy(t *testing.T) {
 	defer release()
 	clock.Move(time.Second)
 	awaitState(t, watcher, false)
+}
+
+// However many keys expire with it: they are looked up some at a time.
+func TestWatchIsToldOfOneExpiryAmongMany(t *testing.T) {
+	t.Parallel()
+	clock := conformance.NewClock()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
+	const keys = 2*sqlitebackend.AnnouncedAtOnce + 1
+	var write protocol.AtomicWrite
+	for i := range keys {
+		mutation := set(fmt.Sprintf("%05d", i), "1")
+		mutation.ExpireAtMs = clock.InMs(time.Second)
+		write.Mutations = append(write.Mutations, mutation)
+	}
+	if _, err := backend.AtomicWrite(t.Context(), write); err != nil {
+		t.Fatal(err)
+	}
+	var watchers []protocol.Watcher
+	for _, i := range []int{0, sqlitebackend.AnnouncedAtOnce - 1, sqlitebackend.AnnouncedAtOnce, keys - 1} {
+		watcher := watch(t, backend, fmt.Sprintf("%05d", i))
+		awaitState(t, watcher, true)
+		watchers = append(watchers, watcher)
+	}
+	release := backend.HoldWriter() // the sweep tells of what it deletes, too
+	defer release()
+	clock.Move(time.Second)
+	for _, watcher := range watchers {
+		awaitState(t, watcher, false)
+	}
 }
 
 func TestSweeperRemovesWhatExpired(t *testing.T) {

@@ -67,6 +67,9 @@ func (b *Backend) WritePragma(ctx context.Context, name string) (value int64, er
 	return value, err
 }
 
+// AnnouncedAtOnce is how many keys that expire are looked up at once.
+const AnnouncedAtOnce = announcedAtOnce
+
 // CheckpointPages is the length of the WAL from which on it is written back.
 const CheckpointPages = checkpointPages
 
