@@ -15,15 +15,24 @@ func TestLongReadOfKeysThatExpire(t *testing.T) {
 	t.Parallel()
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Durability: sqlitebackend.DurabilityNormal})
 	const (
-		keys  = protocol.MaxReadEntries
-		apart = 4 * time.Millisecond
+		keys    = protocol.MaxReadEntries
+		atOnce  = 20 // as many as fit a write
+		apart   = 4 * time.Millisecond
+		filling = 3 * time.Second
 	)
-	begin := time.Now().Add(2 * time.Second)
+	begin := time.Now().Add(filling)
 	value := string(make([]byte, 40_000))
+	var mutations []protocol.Mutation
 	for i := range keys { // what expires last comes first
 		key := set(fmt.Sprintf("%04d", keys-i), value)
 		key.ExpireAtMs = begin.Add(time.Duration(i) * apart).UnixMilli()
-		commit(t, backend, key)
+		if mutations = append(mutations, key); len(mutations) == atOnce {
+			commit(t, backend, mutations...)
+			mutations = nil
+		}
+	}
+	if time.Now().After(begin) {
+		t.Skip("this machine is too slow today to write the keys before they expire")
 	}
 	left := keys
 	for left == keys {
