@@ -18,7 +18,7 @@ func DecodeSnapshotRead(body []byte) (SnapshotRead, error) {
 		return SnapshotRead{}, malformed(op, (*datapath.SnapshotRead)(nil))
 	}
 	read := SnapshotRead{Ranges: make([]ReadRange, 0, counts[fieldSnapshotReadRanges])}
-	total := 0
+	var total int64 // of limits, which are int32
 	for field := range fieldsOf(body) {
 		if field.number != fieldSnapshotReadRanges {
 			continue
@@ -27,7 +27,7 @@ func DecodeSnapshotRead(body []byte) (SnapshotRead, error) {
 		if err != nil {
 			return SnapshotRead{}, fmt.Errorf("%s: range %d: %w", op, len(read.Ranges), err)
 		}
-		total += r.Limit
+		total += int64(r.Limit)
 		read.Ranges = append(read.Ranges, r)
 	}
 	if total > MaxReadEntries {

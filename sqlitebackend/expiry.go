@@ -228,18 +228,16 @@ func (b *Backend) announceUntil(ctx context.Context, nowMs int64) error {
 			return err
 		}
 		keys := make([][]byte, 0, rows.Count)
-		last := rows.Count < announcedAtOnce
 		for range rows.Count {
 			var isKey bool
 			key, isKey = rows.Blob()
 			atMs, _ = rows.Integer()
-			if isKey { // a file from elsewhere may hold what is none, which nobody watches
+			if isKey { // a file from elsewhere may hold what is none, and sorts before the keys
 				keys = append(keys, key)
 			}
-			last = last || !isKey
 		}
 		b.hub.notify(keys)
-		if last {
+		if rows.Count < announcedAtOnce {
 			break
 		}
 	}

@@ -61,7 +61,7 @@ func newServeCommand(root *rootOptions) *cobra.Command {
 		"make and print a new access token in place of the one made before")
 	f.BoolVar(&flags.options.ReadOnly, "read-only", false, "open the database for reading only")
 	f.StringVar(&flags.durability, "durability", string(sqlitebackend.DurabilityFull),
-		"what a power cut may cost: `full`, nothing that was acknowledged, or normal, the last moments of it")
+		"what a power cut may cost: full, nothing that was acknowledged; normal, the last moments of it (`full|normal`)")
 	f.StringVar(&flags.publicURL, "public-url", "",
 		"the `URL` that clients reach the server by, if it is not the one that their requests name")
 	f.StringSliceVar(&flags.trustedProxies, "trusted-proxy", nil,

@@ -40,7 +40,7 @@ func (e *encoder) uint32(n uint32) { e.out = binary.AppendUvarint(e.out, uint64(
 
 // length writes the length of something.
 func (e *encoder) length(n int) error {
-	if n > math.MaxUint32 {
+	if uint64(n) > math.MaxUint32 { //nolint:gosec // a length
 		return unencodable("%d parts, at most 2^32-1", n)
 	}
 	e.uint32(uint32(n)) //nolint:gosec // was checked

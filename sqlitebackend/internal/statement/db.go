@@ -25,7 +25,7 @@ var errNoHandle = errors.New("the SQLite driver is of a version that this progra
 // Of gives the DB of a connection, which must be open for as long as the DB is used.
 func Of(conn *sqlite3.SQLiteConn) (*DB, error) {
 	field := reflect.ValueOf(conn).Elem().FieldByName("db")
-	if field.Kind() != reflect.Pointer || field.IsNil() {
+	if field.Kind() != reflect.Pointer || field.Type().Elem().Name() != "_Ctype_struct_sqlite3" || field.IsNil() {
 		return nil, errNoHandle
 	}
 	return &DB{handle: (*C.sqlite3)(field.UnsafePointer())}, nil
