@@ -132,7 +132,11 @@ async function fill(kv: Deno.Kv): Promise<void> {
     1,
     Math.min(maxBatch, Math.floor(400_000 / settings.value_bytes)),
   );
-  for (let first = 0; first < settings.keys && !interrupted; first += perBatch) {
+  for (
+    let first = 0;
+    first < settings.keys && !interrupted;
+    first += perBatch
+  ) {
     const batch = kv.atomic();
     const end = Math.min(first + perBatch, settings.keys);
     for (let n = first; n < end; n++) batch.set(key("entries", n), value);
