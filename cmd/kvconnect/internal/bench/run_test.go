@@ -286,7 +286,7 @@ func TestBrokenConnection(t *testing.T) {
 		})
 	})
 	options := s.options(httpconn.HTTP1, "reads")
-	options.Warmup, options.Concurrency, options.Connections, options.Duration = 0, 1, 1, 200*time.Millisecond
+	options.Warmup, options.Concurrency, options.Connections, options.Duration = 0, 1, 1, time.Second
 	report, err := bench.Run(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
@@ -325,7 +325,7 @@ func testLostUpdate(t *testing.T, failing int32) {
 		})
 	})
 	options := s.options(httpconn.HTTP2, "checks")
-	options.ContendedKeys, options.Duration = 1, 300*time.Millisecond
+	options.ContendedKeys, options.Duration = 1, 1500*time.Millisecond
 	report, err := bench.Run(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)

@@ -317,7 +317,7 @@ func TestOtherServers(t *testing.T) {
 // The patience with a call begins when the call does, however long nobody called before.
 func TestPatienceBeginsWithTheCall(t *testing.T) {
 	t.Parallel()
-	const patience, idle, answer = 900 * time.Millisecond, 700 * time.Millisecond, 500 * time.Millisecond
+	const patience, idle, answer = 3 * time.Second, 2 * time.Second, 1500 * time.Millisecond
 	u := startServer(t, func(w http.ResponseWriter, r *http.Request) {
 		<-time.After(answer)
 		echo(w, r)
