@@ -60,8 +60,8 @@ func (p *checkpointer) close() error {
 	return p.conn.close()
 }
 
-// wakeIfDue must be called after each commit that wrote to the WAL, with the number of pages that the WAL
-// has then.
+// wakeIfDue must be called after each commit that wrote to the WAL, with the number of
+// pages that it has then.
 func (p *checkpointer) wakeIfDue(walPages int) {
 	p.walPages.Store(int64(walPages))
 	if !p.isDue() {
