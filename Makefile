@@ -3,6 +3,9 @@
 TOOLS := $(CURDIR)/.tools
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+# The newest that go install can name.
+H2SPEC_VERSION := v2.2.1+incompatible
+H2SPEC := $(TOOLS)/h2spec-$(H2SPEC_VERSION)
 # A time, or a number of runs such as 100000x. Up to Go 1.26 the end of a time may be
 # taken for a failure, "context deadline exceeded", that is none (go.dev/issue/75804).
 FUZZTIME ?= 30s
@@ -17,12 +20,12 @@ SWEEPFLAGS ?= -sweep.keys=1000000
 # Many tests wait for a server or a client most of the time.
 GOTEST := go test -parallel 8 -timeout 20m
 
-.PHONY: run test lint generate generate-check unit race clients bench floor growth sweep fuzz fuzz-short clean
+.PHONY: run test lint generate generate-check unit race h2spec clients bench floor growth sweep fuzz fuzz-short clean
 
 run: ## Serve ./kvconnect.sqlite on :4512.
 	go run ./cmd/kvconnect serve
 
-test: lint generate-check race fuzz-short clients ## Everything, real Deno and Node included.
+test: lint generate-check race h2spec fuzz-short clients ## Everything, real Deno and Node included.
 
 lint: $(GOLANGCI_LINT) ## Vet and lint.
 	$(GOLANGCI_LINT) run ./...
@@ -38,6 +41,9 @@ unit: ## The tests that need no real clients, quickly.
 
 race: ## The same under the race detector.
 	$(GOTEST) -short -race ./...
+
+h2spec: $(H2SPEC) ## What the HTTP/2 of the transport is held to.
+	go test -run '^TestH2spec$$' -count=1 ./transport -args -h2spec=$(H2SPEC)
 
 clients: ## The suites of real Deno and Node, and the programs in the documents.
 	$(GOTEST) -count=1 ./conformance
@@ -86,3 +92,7 @@ clean: ## Remove the tools and what the tests fetched.
 $(GOLANGCI_LINT):
 	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv $(TOOLS)/golangci-lint $@
+
+$(H2SPEC):
+	GOBIN=$(TOOLS) go install github.com/summerwind/h2spec/cmd/h2spec@$(H2SPEC_VERSION)
+	mv $(TOOLS)/h2spec $@

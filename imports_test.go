@@ -18,16 +18,17 @@ var allowedImports = map[string][]string{
 	"protocol":          {"protocol/datapath", "protocol/v8value"},
 	"protocol/datapath": {},
 	"protocol/v8value":  {},
-	"kvconnect":         {"protocol", "protocol/datapath", "protocol/v8value"},
+	"transport":         {},
+	"kvconnect":         {"protocol", "protocol/datapath", "protocol/v8value", "transport"},
 	"sqlitebackend": {
 		"protocol", "protocol/datapath", "protocol/v8value", "sqlitebackend/internal/statement",
 	},
 	"sqlitebackend/internal/statement": {},
 	"auth":                             {"protocol", "protocol/datapath", "protocol/v8value"},
-	"conformance":                      {"kvconnect", "protocol", "protocol/datapath", "protocol/v8value"},
+	"conformance":                      {"kvconnect", "protocol", "protocol/datapath", "protocol/v8value", "transport"},
 	"cmd/kvconnect": {
 		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
-		"sqlitebackend", "sqlitebackend/internal/statement",
+		"sqlitebackend", "sqlitebackend/internal/statement", "transport",
 		"cmd/kvconnect/internal/bench", "cmd/kvconnect/internal/httpconn", "cmd/kvconnect/internal/service",
 	},
 	"cmd/kvconnect/internal/bench": {
@@ -36,7 +37,7 @@ var allowedImports = map[string][]string{
 	"cmd/kvconnect/internal/httpconn": {},
 	"cmd/kvconnect/internal/service": {
 		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
-		"sqlitebackend", "sqlitebackend/internal/statement",
+		"sqlitebackend", "sqlitebackend/internal/statement", "transport",
 	},
 }
 
