@@ -29,7 +29,14 @@ func (d backendDatabase) atomicWrite(ctx context.Context, write protocol.AtomicW
 }
 
 func (d backendDatabase) watch(ctx context.Context, keys [][]byte) (<-chan protocol.WatchOutput, error) {
-	watcher, err := d.backend.Watch(protocol.Watch{Keys: keys})
+	changed := make(chan struct{}, 1)
+	changed <- struct{}{} // for the first state, which is there to be read
+	watcher, err := d.backend.Watch(protocol.Watch{Keys: keys}, func() {
+		select {
+		case changed <- struct{}{}:
+		default: // the state is not read yet
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +46,7 @@ func (d backendDatabase) watch(ctx context.Context, keys [][]byte) (<-chan proto
 		defer watcher.Close()
 		for {
 			select {
-			case <-watcher.Changed():
+			case <-changed:
 			case <-ctx.Done():
 				return
 			}

@@ -83,10 +83,10 @@ func (b slowBackend) AtomicWrite(ctx context.Context, write protocol.AtomicWrite
 	return b.Backend.AtomicWrite(ctx, write)
 }
 
-func (b slowBackend) Watch(watch protocol.Watch) (protocol.Watcher, error) {
+func (b slowBackend) Watch(watch protocol.Watch, changed func()) (protocol.Watcher, error) {
 	linger()
 	defer linger()
-	watcher, err := b.Backend.Watch(watch)
+	watcher, err := b.Backend.Watch(watch, changed)
 	if err != nil {
 		return nil, err
 	}

@@ -1,17 +1,45 @@
 package kvconnect
 
 import (
-	"net/http"
+	"context"
 
 	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/transport"
 )
 
-// serveAtomicWrite serves "KV Connect, Data Path Protocol, Atomic Write Request".
-func (s *Server) serveAtomicWrite(w http.ResponseWriter, r *http.Request) error {
-	return serveCall(s, w, r, call[protocol.AtomicWrite, protocol.AtomicWriteOutput]{
-		name:         "atomic write",
-		maxBodyBytes: protocol.MaxAtomicWriteBodyBytes,
-		decode:       protocol.DecodeAtomicWrite,
-		perform:      s.options.Backend.AtomicWrite,
-	})
+var atomicWriteOperation = operation{
+	name:         "atomic write",
+	path:         dataPath + "/atomic_write",
+	maxBodyBytes: protocol.MaxAtomicWriteBodyBytes,
+	newCall:      func(c dataPathCall) transport.Call { return &atomicWriteCall{dataPathCall: c} },
+}
+
+// atomicWriteCall is a call of "KV Connect, Data Path Protocol, Atomic Write Request".
+type atomicWriteCall struct {
+	dataPathCall
+	body []byte
+}
+
+// Receive implements transport.Call. It leaves the decoding, which takes its time if the
+// write is large, to Serve: that waits for the disk and is never quick.
+func (c *atomicWriteCall) Receive(body []byte) (quick bool) {
+	c.body = body
+	return false
+}
+
+// Serve implements transport.Call.
+func (c *atomicWriteCall) Serve(ctx context.Context, _ transport.Waker) transport.Reply {
+	write, err := protocol.DecodeAtomicWrite(c.body)
+	if err != nil {
+		return c.invalid(err)
+	}
+	output, err := c.server.options.Backend.AtomicWrite(ctx, write)
+	if err != nil {
+		return c.failure(ctx, err)
+	}
+	body, err := output.Encode()
+	if err != nil {
+		return c.failure(ctx, err)
+	}
+	return transport.Reply{Head: protobufHead, Body: body}
 }

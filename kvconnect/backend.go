@@ -21,8 +21,15 @@ type Backend interface {
 	// durable. Ending ctx may keep a write from beginning but never splits it.
 	AtomicWrite(ctx context.Context, write protocol.AtomicWrite) (protocol.AtomicWriteOutput, error)
 
-	// Watch follows keys until the watcher is closed.
-	Watch(watch protocol.Watch) (protocol.Watcher, error)
+	// Watch follows keys until the watcher is closed. It has changed called after
+	// each commit or expiry that touches a watched key, and when the backend is
+	// closed: whatever State does not show when it is asked after Watch has
+	// returned, changed will tell of.
+	//
+	// changed may be called by any goroutine, by several at once, before Watch has
+	// returned, and once too often. It must not wait, and not call the watcher or
+	// the backend: a commit waits for it, and so does Close of the watcher.
+	Watch(watch protocol.Watch, changed func()) (protocol.Watcher, error)
 
 	// Close waits for the requests under way. Later ones, and watches, get
 	// protocol.ErrClosed.

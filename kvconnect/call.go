@@ -4,36 +4,67 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+
+	"github.com/kvconnect/kvconnect/transport"
 )
 
-// call is a call of the data path that has one reply.
-type call[Request any, Output interface{ Encode() ([]byte, error) }] struct {
+// operation is a kind of call of the data path.
+type operation struct {
 	name         string // in errors
+	path         string
 	maxBodyBytes int64
-	decode       func(body []byte) (Request, error)
-	perform      func(ctx context.Context, request Request) (Output, error)
+	newCall      func(dataPathCall) transport.Call
 }
 
-func serveCall[Request any, Output interface{ Encode() ([]byte, error) }](
-	s *Server, w http.ResponseWriter, r *http.Request, c call[Request, Output],
-) error {
-	body, err := s.dataPathBody(w, r, c.maxBodyBytes)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.name, err)
+func operationOf(path string) *operation {
+	for _, o := range [...]*operation{&snapshotReadOperation, &atomicWriteOperation, &watchOperation} {
+		if o.path == path {
+			return o
+		}
 	}
-	request, err := c.decode(body)
-	if err != nil {
-		return err
-	}
-	output, err := c.perform(r.Context(), request)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.name, err)
-	}
-	reply, err := output.Encode()
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", contentTypeProtobuf)
-	writeBody(w, http.StatusOK, reply)
 	return nil
+}
+
+// Admit implements transport.Handler.
+func (s *Server) Admit(request transport.Request) (transport.Call, *transport.Reply) {
+	operation := operationOf(request.Path)
+	if operation == nil || request.Method != http.MethodPost {
+		return nil, nil
+	}
+	call := dataPathCall{server: s, operation: operation}
+	if err := s.authorize(request.Header); err != nil {
+		refusal := call.refusal(err)
+		return nil, &refusal
+	}
+	return operation.newCall(call), nil
+}
+
+// dataPathCall is what all calls of the data path have in common.
+type dataPathCall struct {
+	server    *Server
+	operation *operation
+}
+
+// MaxBodyBytes implements transport.Call.
+func (c dataPathCall) MaxBodyBytes() int64 { return c.operation.maxBodyBytes }
+
+// Refuse implements transport.Call.
+func (c dataPathCall) Refuse(err error) transport.Reply {
+	return c.refusal(bodyError(err, c.operation.maxBodyBytes))
+}
+
+// refusal is the reply to a call whose body is not looked at.
+func (c dataPathCall) refusal(err error) transport.Reply {
+	return c.server.errorReply(c.operation.path, fmt.Errorf("%s: %w", c.operation.name, err))
+}
+
+// failure is the reply to a call that was tried.
+func (c dataPathCall) failure(ctx context.Context, err error) transport.Reply {
+	return c.server.failureReply(ctx, c.operation.path, fmt.Errorf("%s: %w", c.operation.name, err))
+}
+
+// invalid is the reply to a call whose body cannot be decoded. The decoder has named the
+// operation.
+func (c dataPathCall) invalid(err error) transport.Reply {
+	return c.server.errorReply(c.operation.path, err)
 }

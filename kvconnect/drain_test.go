@@ -39,22 +39,21 @@ func (b slowBackend) AtomicWrite(ctx context.Context, write protocol.AtomicWrite
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	for name, client := range clients() {
+	for name, way := range ways() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			testDrain(t, client)
+			testDrain(t, way)
 		})
 	}
 }
 
-func testDrain(t *testing.T, client *http.Client) {
+func testDrain(t *testing.T, way way) {
 	t.Helper()
 	slow := slowBackend{begun: make(chan struct{}), goOn: make(chan struct{})}
-	s := start(t, func(o *kvconnect.Options) {
+	s := way.start(t, func(o *kvconnect.Options) {
 		slow.Backend = o.Backend
 		o.Backend = slow
 	})
-	s.client = client
 	header := s.dataPathHeader(t)
 	stream := s.openWatch(t, []byte{1})
 	nextFrame(t, stream)
@@ -92,11 +91,10 @@ func testDrain(t *testing.T, client *http.Client) {
 // A client that does not read its watch must not hold up the end.
 func TestDrainWithAWatchThatNobodyReads(t *testing.T) {
 	t.Parallel()
-	for name, client := range clients() {
+	for name, way := range ways() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, asIs)
-			s.client = client
+			s := way.start(t, asIs)
 			key := []byte{1}
 			s.openWatch(t, key, key, key, key, key)
 			value := protocol.Value{Data: make([]byte, protocol.MaxValueBytes), Encoding: protocol.EncodingBytes}

@@ -22,11 +22,11 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-func marshal(t *testing.T, message proto.Message) []byte {
-	t.Helper()
+func marshal(tb testing.TB, message proto.Message) []byte {
+	tb.Helper()
 	body, err := proto.Marshal(message)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return body
 }
@@ -266,7 +266,7 @@ func (b failingBackend) AtomicWrite(context.Context, protocol.AtomicWrite) (prot
 	return protocol.AtomicWriteOutput{}, b.err
 }
 
-func (b failingBackend) Watch(protocol.Watch) (protocol.Watcher, error) { return nil, b.err }
+func (b failingBackend) Watch(protocol.Watch, func()) (protocol.Watcher, error) { return nil, b.err }
 
 // Faults of the server are told to its log and, without details, to the client.
 func TestFaultsOfTheServer(t *testing.T) {

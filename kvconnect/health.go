@@ -15,14 +15,14 @@ func isHealthPath(path string) bool { return path == "/healthz" || path == "/rea
 
 // serveHealthz tells that the process is up.
 func (s *Server) serveHealthz(w http.ResponseWriter, _ *http.Request) error {
-	writeText(w, http.StatusOK, "ok\n")
+	writeReply(w, textReply(http.StatusOK, "ok\n"))
 	return nil
 }
 
 // serveReadyz tells whether the database can be used: it reads from it.
 func (s *Server) serveReadyz(w http.ResponseWriter, r *http.Request) error {
 	if s.isDraining() {
-		writeText(w, http.StatusServiceUnavailable, "not ready: draining\n")
+		writeReply(w, textReply(http.StatusServiceUnavailable, "not ready: draining\n"))
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
@@ -37,9 +37,9 @@ func (s *Server) serveReadyz(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil {
 		s.options.Logger.Error("not ready", "error", err)
-		writeText(w, http.StatusServiceUnavailable, "not ready: the database cannot be read\n")
+		writeReply(w, textReply(http.StatusServiceUnavailable, "not ready: the database cannot be read\n"))
 		return nil
 	}
-	writeText(w, http.StatusOK, "ready\n")
+	writeReply(w, textReply(http.StatusOK, "ready\n"))
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/transport"
 )
 
 // supportedVersions lists the protocol versions, the preferred one first. They
@@ -36,6 +37,12 @@ type metadataEndpoint struct {
 	URL         string `json:"url"`
 	Consistency string `json:"consistency"`
 }
+
+var metadataHead = &transport.Head{Status: http.StatusOK, Fields: []transport.Field{
+	// Exactly this type: @deno/kv refuses one with a charset.
+	{Name: "Content-Type", Value: "application/json"},
+	{Name: "Cache-Control", Value: "no-store"},
+}}
 
 // serveMetadata serves the metadata exchange for the database that the access
 // token belongs to ("KV Connect, Metadata Exchange").
@@ -75,15 +82,12 @@ func (s *Server) exchangeMetadata(w http.ResponseWriter, r *http.Request, name s
 	if err != nil {
 		return fmt.Errorf("%s: encode: %w", op, err)
 	}
-	// Exactly this type: @deno/kv refuses one with a charset.
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	writeBody(w, http.StatusOK, body)
+	writeReply(w, transport.Reply{Head: metadataHead, Body: body})
 	return nil
 }
 
 func (s *Server) authenticateAccess(r *http.Request) error {
-	token, err := bearerToken(r)
+	token, err := bearerToken(r.Header)
 	if err != nil {
 		return err
 	}
@@ -95,7 +99,7 @@ func (s *Server) authenticateAccess(r *http.Request) error {
 func negotiate(w http.ResponseWriter, r *http.Request) (version int, err error) {
 	body, err := readBody(w, r, protocol.MaxMetadataBodyBytes)
 	if err != nil {
-		return 0, err
+		return 0, bodyError(err, protocol.MaxMetadataBodyBytes)
 	}
 	offered := []float64{1}
 	if len(body) > 0 {

@@ -1,12 +1,13 @@
 package kvconnect
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,15 +39,15 @@ type Options struct {
 	BodyTimeout time.Duration
 }
 
-// Server is the http.Handler of a KV Connect server. It is safe for concurrent
-// use.
+// Server is the http.Handler of a KV Connect server, and the transport.Handler of its
+// data path. It is safe for concurrent use.
 type Server struct {
 	options  Options
 	endpoint *endpointResolver
 
-	drainOnce sync.Once
-	draining  chan struct{} // closed once Drain was called
-	watches   openWatches
+	draining atomic.Bool
+	feeds    openFeeds
+	streams  openStreams
 }
 
 // New gives a Server. options.Backend and options.Auth are required.
@@ -63,54 +64,49 @@ func New(options Options) *Server {
 	return &Server{
 		options:  options,
 		endpoint: &endpointResolver{publicURL: options.PublicURL, trustedProxies: options.TrustedProxies},
-		draining: make(chan struct{}),
-		watches:  openWatches{streams: make(map[*watchStream]struct{})},
+		streams:  openStreams{streams: make(map[*httpStream]struct{})},
 	}
 }
 
 // Drain makes the server not ready: requests that come from now on get a 503,
 // which clients take as "try again", those under way are answered, and watches
-// end. It does not wait; http.Server.Shutdown does.
+// end. It does not wait for any of them; the Shutdown of what carries them does.
 func (s *Server) Drain() {
-	s.drainOnce.Do(func() {
-		close(s.draining)
-		s.watches.hurry()
-	})
+	if s.draining.Swap(true) {
+		return
+	}
+	s.feeds.wake()
+	s.streams.hurry()
 }
 
-func (s *Server) isDraining() bool {
-	select {
-	case <-s.draining:
-		return true
-	default:
-		return false
-	}
-}
+func (s *Server) isDraining() bool { return s.draining.Load() }
+
+// errDraining is a 503, which clients take as a reason to try again: by then
+// another server may listen.
+var errDraining = fmt.Errorf("%w: the server is shutting down", protocol.ErrUnavailable)
 
 // dataPath is the path of the endpoint that the metadata names, the one that
 // denokv has.
 const dataPath = "/v2"
 
-// handler serves one call. An error becomes the reply; a handler that returns one
-// has written nothing.
+// handler serves one call that is none of the data path. An error becomes the reply;
+// a handler that returns one has written nothing.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
-// route gives the handler of a path and the methods it takes.
+// route gives the methods that a path takes, none if there is no such path, and the
+// handler. Those of the data path have none: Admit decides on them.
 func (s *Server) route(path string) (methods []string, h handler) {
 	post, get := []string{http.MethodPost}, []string{http.MethodGet, http.MethodHead}
 	switch path {
 	case "/":
 		return post, s.serveMetadata
-	case dataPath + "/snapshot_read":
-		return post, s.serveSnapshotRead
-	case dataPath + "/atomic_write":
-		return post, s.serveAtomicWrite
-	case dataPath + "/watch":
-		return post, s.serveWatch
 	case "/healthz":
 		return get, s.serveHealthz
 	case "/readyz":
 		return get, s.serveReadyz
+	}
+	if operationOf(path) != nil {
+		return post, nil
 	}
 	if name, ok := strings.CutPrefix(path, "/databases/"); ok {
 		if name, ok := strings.CutSuffix(name, "/connect"); ok && name != "" && !strings.Contains(name, "/") {
@@ -120,21 +116,4 @@ func (s *Server) route(path string) (methods []string, h handler) {
 		}
 	}
 	return nil, nil
-}
-
-// ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	methods, h := s.route(r.URL.Path)
-	s.serve(w, r, methods, h)
-}
-
-// HealthHandler gives a handler of /healthz and /readyz alone.
-func (s *Server) HealthHandler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		methods, h := s.route(r.URL.Path)
-		if !isHealthPath(r.URL.Path) {
-			methods, h = nil, nil
-		}
-		s.serve(w, r, methods, h)
-	})
 }

@@ -2,6 +2,7 @@ package kvconnect_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"github.com/kvconnect/kvconnect/conformance"
 	"github.com/kvconnect/kvconnect/kvconnect"
 	"github.com/kvconnect/kvconnect/sqlitebackend"
+	"github.com/kvconnect/kvconnect/transport"
 	"go.uber.org/goleak"
 )
 
@@ -28,13 +30,40 @@ type liveServer struct {
 	server  *kvconnect.Server
 	backend kvconnect.Backend
 	options kvconnect.Options
-	http    *http.Server
+	http    carrier
 	url     string
 	client  *http.Client
 }
 
-// start starts a server over a new database. change may set what it serves.
+// carrier is what carries the calls of clients.
+type carrier interface {
+	Serve(listener net.Listener) error
+	Shutdown(ctx context.Context) error
+	Close() error
+}
+
+// start starts a server over a new database, as kvconnect serve does. change may set what
+// it serves.
 func start(t *testing.T, change func(*kvconnect.Options)) *liveServer {
+	t.Helper()
+	return startOn(t, func(server *kvconnect.Server, o kvconnect.Options) carrier {
+		return transport.New(kvconnect.NewHTTPServer(server, o.Logger), server, transport.Options{
+			Logger: o.Logger, BodyTimeout: o.BodyTimeout,
+		})
+	}, change)
+}
+
+// startStd is start with net/http for everything.
+func startStd(t *testing.T, change func(*kvconnect.Options)) *liveServer {
+	t.Helper()
+	return startOn(t, func(server *kvconnect.Server, o kvconnect.Options) carrier {
+		return kvconnect.NewHTTPServer(server, o.Logger)
+	}, change)
+}
+
+func startOn(
+	t *testing.T, newCarrier func(*kvconnect.Server, kvconnect.Options) carrier, change func(*kvconnect.Options),
+) *liveServer {
 	t.Helper()
 	backend, err := sqlitebackend.Open(sqlitebackend.Options{Path: filepath.Join(t.TempDir(), "kv.sqlite")})
 	if err != nil {
@@ -49,18 +78,17 @@ func start(t *testing.T, change func(*kvconnect.Options)) *liveServer {
 		Auth: auth.New(hash, auth.GenerateSecrets().SigningKey, nil),
 	}
 	change(&options)
-	server := kvconnect.New(options)
-	logger := options.Logger
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
 	}
+	server := kvconnect.New(options)
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &liveServer{
 		server: server, backend: options.Backend, options: options,
-		http:   kvconnect.NewHTTPServer(server, logger),
+		http:   newCarrier(server, options),
 		url:    "http://" + listener.Addr().String(),
 		client: &http.Client{Transport: &http.Transport{}},
 	}
@@ -81,22 +109,45 @@ func start(t *testing.T, change func(*kvconnect.Options)) *liveServer {
 	return s
 }
 
-// clients gives one for each way to speak to the server.
-func clients() map[string]*http.Client {
-	var protocols http.Protocols
-	protocols.SetUnencryptedHTTP2(true)
-	return map[string]*http.Client{
-		"HTTP1": {Transport: &http.Transport{}},
-		"HTTP2": {Transport: &http.Transport{Protocols: &protocols}},
+// way is one to reach a server.
+type way struct {
+	starts func(t *testing.T, change func(*kvconnect.Options)) *liveServer
+	http2  bool
+}
+
+// ways are all there are.
+func ways() map[string]way {
+	return map[string]way{
+		"HTTP1":          {start, false},
+		"HTTP2":          {start, true},
+		"HTTP1 net/http": {startStd, false},
+		"HTTP2 net/http": {startStd, true},
 	}
+}
+
+func (w way) start(t *testing.T, change func(*kvconnect.Options)) *liveServer {
+	t.Helper()
+	s := w.starts(t, change)
+	if w.http2 {
+		var protocols http.Protocols
+		protocols.SetUnencryptedHTTP2(true)
+		s.client = &http.Client{Transport: &http.Transport{Protocols: &protocols}}
+	}
+	return s
 }
 
 func asIs(*kvconnect.Options) {}
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	s := start(t, asIs)
-	conformance.RunHTTP(t, s.url, accessToken)
+	for name, start := range map[string]func(*testing.T, func(*kvconnect.Options)) *liveServer{
+		"loop": start, "net/http": startStd,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conformance.RunHTTP(t, start(t, asIs).url, accessToken)
+		})
+	}
 }
 
 // response is a reply, read whole.

@@ -1,18 +1,53 @@
 package kvconnect
 
 import (
-	"net/http"
+	"context"
 
 	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/transport"
 )
 
-// serveSnapshotRead serves "KV Connect, Data Path Protocol, Snapshot Read
-// Request".
-func (s *Server) serveSnapshotRead(w http.ResponseWriter, r *http.Request) error {
-	return serveCall(s, w, r, call[protocol.SnapshotRead, protocol.SnapshotReadOutput]{
-		name:         "snapshot read",
-		maxBodyBytes: protocol.MaxSnapshotReadBodyBytes,
-		decode:       protocol.DecodeSnapshotRead,
-		perform:      s.options.Backend.SnapshotRead,
-	})
+// maxQuickEntries is how many entries a read may ask for that other requests of the
+// connection wait for. Reading few costs less than handing the read to another goroutine
+// does; reading many would hold the others up.
+const maxQuickEntries = 16
+
+var snapshotReadOperation = operation{
+	name:         "snapshot read",
+	path:         dataPath + "/snapshot_read",
+	maxBodyBytes: protocol.MaxSnapshotReadBodyBytes,
+	newCall:      func(c dataPathCall) transport.Call { return &snapshotReadCall{dataPathCall: c} },
+}
+
+// snapshotReadCall is a call of "KV Connect, Data Path Protocol, Snapshot Read Request".
+type snapshotReadCall struct {
+	dataPathCall
+	read protocol.SnapshotRead
+	err  error // of decoding it
+}
+
+// Receive implements transport.Call.
+func (c *snapshotReadCall) Receive(body []byte) (quick bool) {
+	c.read, c.err = protocol.DecodeSnapshotRead(body)
+	entries := 0
+	for _, r := range c.read.Ranges {
+		entries += r.Limit
+	}
+	return entries <= maxQuickEntries
+}
+
+// Serve implements transport.Call.
+func (c *snapshotReadCall) Serve(ctx context.Context, _ transport.Waker) transport.Reply {
+	if c.err != nil {
+		return c.invalid(c.err)
+	}
+	output, err := c.server.options.Backend.SnapshotRead(ctx, c.read)
+	if err != nil {
+		return c.failure(ctx, err)
+	}
+	body, err := output.Encode()
+	if err != nil {
+		return c.failure(ctx, err)
+	}
+	return transport.Reply{Head: protobufHead, Body: body}
 }

@@ -68,13 +68,12 @@ func TestWatchIsKeptAlive(t *testing.T) {
 // The time that the body may take says nothing about the stream that follows.
 func TestWatchOutlivesTheBodyTimeout(t *testing.T) {
 	t.Parallel()
-	for name, client := range clients() {
+	for name, way := range ways() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, func(o *kvconnect.Options) {
+			s := way.start(t, func(o *kvconnect.Options) {
 				o.BodyTimeout, o.WatchKeepAlive = 20*time.Millisecond, 5*time.Millisecond
 			})
-			s.client = client
 			stream := s.openWatch(t, []byte{1})
 			for begun := time.Now(); time.Since(begun) < 5*s.options.BodyTimeout; {
 				nextFrame(t, stream)

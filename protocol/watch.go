@@ -14,20 +14,17 @@ type WatchOutput struct {
 	Entries []*Entry
 }
 
-// Watcher is a watch under way. It keeps no queue of states: who is slow to ask
-// gets the newest one. Its methods are safe for concurrent use.
+// Watcher is a watch under way. Whoever opened it gave a function that is called when
+// State may have news. No states are queued: who is slow to ask gets the newest one. Its
+// methods are safe for concurrent use.
 type Watcher interface {
-	// Changed gives the channel on which a token arrives when State may have
-	// news: at once for the first state, then after each commit or expiry that
-	// touches a watched key, and when the backend is closed. Tokens that nobody
-	// took collapse into one.
-	Changed() <-chan struct{}
-
 	// State gives the newest state of the watched keys as of one point in time,
-	// which holds every change that a token announced.
+	// which holds every change that was told of. It fails with ErrClosed if the
+	// backend is closed.
 	State(ctx context.Context) (WatchOutput, error)
 
-	// Close ends the watch and frees what it holds.
+	// Close ends the watch and frees what it holds. It waits for a call of the
+	// function under way; none comes after it. A second Close does nothing.
 	Close()
 }
 

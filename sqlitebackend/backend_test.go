@@ -123,20 +123,14 @@ func TestPathWithSpecialCharacters(t *testing.T) {
 func TestClosedBackend(t *testing.T) {
 	t.Parallel()
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t)})
-	watcher, err := backend.Watch(protocol.Watch{Keys: [][]byte{[]byte("a")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer watcher.Close()
-	<-watcher.Changed()
+	watcher := watch(t, backend, "a")
 	if err := backend.Close(); err != nil {
 		t.Fatal(err)
 	}
-	<-watcher.Changed() // a watch learns of it
 	_, stateErr := watcher.State(t.Context())
 	_, readErr := backend.SnapshotRead(t.Context(), protocol.SnapshotRead{Ranges: []protocol.ReadRange{{Limit: 1}}})
 	_, writeErr := backend.AtomicWrite(t.Context(), protocol.AtomicWrite{})
-	_, watchErr := backend.Watch(protocol.Watch{})
+	_, watchErr := backend.Watch(protocol.Watch{}, func() {})
 	for name, err := range map[string]error{"state": stateErr, "read": readErr, "write": writeErr, "watch": watchErr} {
 		if !errors.Is(err, protocol.ErrClosed) || !errors.Is(err, protocol.ErrUnavailable) {
 			t.Errorf("%s after Close: %v, want ErrClosed", name, err)

@@ -13,35 +13,6 @@ import (
 	"github.com/kvconnect/kvconnect/sqlitebackend"
 )
 
-// awaitState waits until the watch finds the first key present or absent.
-func awaitState(t *testing.T, watcher protocol.Watcher, present bool) {
-	t.Helper()
-	for {
-		select {
-		case <-watcher.Changed():
-		case <-time.After(10 * time.Second):
-			t.Fatalf("the watch was not told that the key is present: %v", present)
-		}
-		state, err := watcher.State(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if (state.Entries[0] != nil) == present {
-			return
-		}
-	}
-}
-
-func watch(t *testing.T, b *sqlitebackend.Backend, key string) protocol.Watcher {
-	t.Helper()
-	watcher, err := b.Watch(protocol.Watch{Keys: [][]byte{[]byte(key)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(watcher.Close)
-	return watcher
-}
-
 func TestExpiryIsExactToTheMillisecond(t *testing.T) {
 	t.Parallel()
 	clock := conformance.NewClock()
@@ -86,7 +57,7 @@ func TestWatchIsToldOfOneExpiryAmongMany(t *testing.T) {
 	if _, err := backend.AtomicWrite(t.Context(), write); err != nil {
 		t.Fatal(err)
 	}
-	var watchers []protocol.Watcher
+	var watchers []toldWatcher
 	for _, i := range []int{0, sqlitebackend.AnnouncedAtOnce - 1, sqlitebackend.AnnouncedAtOnce, keys - 1} {
 		watcher := watch(t, backend, fmt.Sprintf("%05d", i))
 		awaitState(t, watcher, true)

@@ -43,6 +43,13 @@ func (b *Backend) LoseTransaction(ctx context.Context) error {
 // QueuedWrites tells how many writes wait for the writer.
 func (b *Backend) QueuedWrites() int { return b.writer.queue.length() }
 
+// WatchedKeys tells how many keys have watches.
+func (b *Backend) WatchedKeys() int {
+	b.hub.mu.Lock()
+	defer b.hub.mu.Unlock()
+	return len(b.hub.first)
+}
+
 // LimitPages bounds the size of the file as a full disk would; 0 lifts it.
 func (b *Backend) LimitPages(ctx context.Context, extra int64) error {
 	return b.writer.do(ctx, 0, func(tx *groupTx) error {

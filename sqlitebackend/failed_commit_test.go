@@ -44,7 +44,7 @@ func TestGroupThatIsNotCommitted(t *testing.T) {
 				t.Errorf("database (-want +got):\n%s", diff)
 			}
 			select {
-			case <-watcher.Changed():
+			case <-watcher.changed:
 				t.Error("a watch was told")
 			default:
 			}

@@ -1,78 +1,118 @@
 package sqlitebackend
 
-import "sync"
+import (
+	"hash/maphash"
+	"sync"
+)
 
-// hub wakes the watchers of a key. It is safe for concurrent use.
+// hub tells the watchers of a key of its changes. It is safe for concurrent use.
+//
+// Most of the memory of a server is that of its open watches, so a watch costs the hub
+// one registration for each key and no copy of it: registrations are found by a hash.
+// Two keys of one hash are not told apart, which hardly ever happens and wakes a watcher
+// once too often.
 type hub struct {
+	seed maphash.Seed
+
 	mu sync.Mutex
-	// watchers and closed are guarded by mu.
-	watchers map[string]map[*watcher]struct{}
-	closed   bool
+	// first is the newest registration of each hash. It is guarded by mu, and so are
+	// closed, the links between registrations, and those of each watcher.
+	first  map[uint64]*registration
+	closed bool
+}
+
+// registration has a watcher told of the keys of one hash. Those of one hash are a list.
+type registration struct {
+	hash           uint64
+	watcher        *watcher
+	previous, next *registration
 }
 
 func newHub() *hub {
-	return &hub{watchers: make(map[string]map[*watcher]struct{})}
+	return &hub{seed: maphash.MakeSeed(), first: make(map[uint64]*registration)}
 }
 
-// add reports false if the hub is closed.
+// add has a watcher told of its keys. It reports false if the hub is closed.
 func (h *hub) add(w *watcher) bool {
+	keys := w.keys
+	if len(keys) == 0 {
+		keys = [][]byte{nil} // which nobody writes: it hears of the end alone
+	}
+	registrations := make([]registration, len(keys))
+	for i, key := range keys {
+		registrations[i] = registration{hash: maphash.Bytes(h.seed, key), watcher: w}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return false
 	}
-	for _, key := range w.keys {
-		set := h.watchers[string(key)]
-		if set == nil {
-			set = make(map[*watcher]struct{})
-			h.watchers[string(key)] = set
+	w.registrations = registrations
+	for i := range registrations {
+		r := &registrations[i]
+		r.next = h.first[r.hash]
+		if r.next != nil {
+			r.next.previous = r
 		}
-		set[w] = struct{}{}
+		h.first[r.hash] = r
 	}
 	return true
 }
 
+// remove has a watcher told of nothing more. It waits while the watcher is being told.
 func (h *hub) remove(w *watcher) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, key := range w.keys {
-		set := h.watchers[string(key)]
-		delete(set, w)
-		if len(set) == 0 {
-			delete(h.watchers, string(key))
+	for i := range w.registrations {
+		r := &w.registrations[i]
+		if r.next != nil {
+			r.next.previous = r.previous
+		}
+		switch {
+		case r.previous != nil:
+			r.previous.next = r.next
+		case r.next != nil:
+			h.first[r.hash] = r.next
+		default:
+			delete(h.first, r.hash)
 		}
 	}
+	w.registrations = nil
 }
 
 // isQuiet tells whether nobody watches. Who begins to watch later reads the state then.
 func (h *hub) isQuiet() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.watchers) == 0
+	return len(h.first) == 0
 }
 
-// notify wakes the watchers of the keys. It does not wait for them.
+// notify tells the watchers of the keys, which do not wait.
 func (h *hub) notify(keys [][]byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.watchers) == 0 {
+	if len(h.first) == 0 {
 		return
 	}
 	for _, key := range keys {
-		for w := range h.watchers[string(key)] {
-			w.wake()
-		}
+		h.first[maphash.Bytes(h.seed, key)].tell()
 	}
 }
 
-// close wakes all watchers, which then find the backend closed.
+// close tells all watchers, which then find the backend closed.
 func (h *hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
-	for _, set := range h.watchers {
-		for w := range set {
-			w.wake()
-		}
+	for _, first := range h.first {
+		first.tell()
+	}
+}
+
+// tell tells the watchers of a list; nil is the empty one. The mutex of the hub must be
+// held.
+func (r *registration) tell() {
+	for ; r != nil; r = r.next {
+		r.watcher.changed()
 	}
 }

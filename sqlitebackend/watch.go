@@ -8,36 +8,27 @@ import (
 
 // watcher is a protocol.Watcher.
 type watcher struct {
-	keys    [][]byte
-	hub     *hub
-	reads   *readPool
-	changed chan struct{} // has room for one token
+	backend       *Backend
+	keys          [][]byte
+	changed       func()
+	registrations []registration // the hub's
 }
 
-// Watch follows the keys of the watch from now on. The caller must Close the
-// watcher.
-func (b *Backend) Watch(watch protocol.Watch) (protocol.Watcher, error) {
-	w := &watcher{keys: watch.Keys, hub: b.hub, reads: b.reads, changed: make(chan struct{}, 1)}
+// Watch follows the keys of the watch from now on: changed is called when one of them may
+// have changed, and when the backend is closed. It must not wait, and not call the backend
+// or the watcher: the hub waits for it. The caller must Close the watcher, and not change
+// the keys before.
+func (b *Backend) Watch(watch protocol.Watch, changed func()) (protocol.Watcher, error) {
+	w := &watcher{backend: b, keys: watch.Keys, changed: changed}
 	if !b.hub.add(w) {
 		return nil, protocol.ErrClosed
 	}
-	w.wake()
 	return w, nil
 }
 
-func (w *watcher) Changed() <-chan struct{} { return w.changed }
-
 func (w *watcher) State(ctx context.Context) (protocol.WatchOutput, error) {
-	entries, err := w.reads.readEntries(ctx, w.keys)
+	entries, err := w.backend.reads.readEntries(ctx, w.keys)
 	return protocol.WatchOutput{Entries: entries}, err
 }
 
-func (w *watcher) Close() { w.hub.remove(w) }
-
-// wake leaves a token unless one is waiting to be taken.
-func (w *watcher) wake() {
-	select {
-	case w.changed <- struct{}{}:
-	default:
-	}
-}
+func (w *watcher) Close() { w.backend.hub.remove(w) }

@@ -1,0 +1,73 @@
+package kvconnect
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/transport"
+)
+
+// Headers of the data path ("KV Connect, Data Path Protocol").
+const (
+	headerVersion      = "X-Denokv-Version"
+	headerDatabaseID   = "X-Denokv-Database-Id"
+	headerDatabaseIDV1 = "X-Transaction-Domain-Id" // of version 1, which has no header for the version
+)
+
+// authorize does what all calls of the data path begin with: it checks the token,
+// the version and the database. The content type is not looked at, because
+// kv-connect-kit sends none.
+func (s *Server) authorize(header transport.Header) error {
+	if s.isDraining() {
+		return errDraining
+	}
+	token, err := bearerToken(header)
+	if err != nil {
+		return err
+	}
+	// The token comes first: who has none learns nothing else.
+	if err := s.options.Auth.VerifyDataPathToken(token, s.options.DatabaseID); err != nil {
+		return err
+	}
+	id, err := requestedDatabase(header)
+	if err != nil {
+		return err
+	}
+	if id != s.options.DatabaseID {
+		return protocol.ErrUnknownDatabase
+	}
+	return nil
+}
+
+// requestedDatabase gives the database that a data path call names, in the way
+// of the version it is made in.
+func requestedDatabase(header transport.Header) (uuid.UUID, error) {
+	name := headerDatabaseID
+	switch version := header.Get(headerVersion); version {
+	case "2", "3":
+	case "", "1":
+		name = headerDatabaseIDV1
+		if header.Get(name) == "" {
+			return uuid.UUID{}, fmt.Errorf("%w: send the one from the metadata exchange in %s",
+				protocol.ErrProtocolVersion, strings.ToLower(headerVersion))
+		}
+	default:
+		return uuid.UUID{}, fmt.Errorf("%w, not %q", protocol.ErrProtocolVersion, version)
+	}
+	id, err := uuid.Parse(header.Get(name))
+	if err != nil {
+		return uuid.UUID{}, protocol.ErrInvalidDatabaseID
+	}
+	return id, nil
+}
+
+// bearerToken gives the token of a request.
+func bearerToken(header transport.Header) (string, error) {
+	scheme, token, found := strings.Cut(header.Get("Authorization"), " ")
+	if !found || !strings.EqualFold(scheme, "bearer") || token == "" {
+		return "", protocol.ErrUnauthenticated
+	}
+	return token, nil
+}

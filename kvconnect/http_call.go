@@ -1,0 +1,68 @@
+package kvconnect
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/kvconnect/kvconnect/transport"
+)
+
+// serveCall carries a call over net/http.
+func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, call transport.Call) {
+	body, err := readBody(w, r, call.MaxBodyBytes())
+	if err != nil {
+		writeReply(w, call.Refuse(err))
+		return
+	}
+	call.Receive(body) // quick or not: the request has a goroutine of its own
+	news := make(newsToken, 1)
+	reply := call.Serve(r.Context(), news)
+	if reply.Feed == nil {
+		writeReply(w, reply)
+		return
+	}
+	defer reply.Feed.Close()
+	writeHead(w, reply.Head)
+	stream := &httpStream{w: w, control: http.NewResponseController(w)}
+	s.streams.add(stream)
+	defer s.streams.remove(stream)
+	stream.send(reply.Body)
+	carryFeed(stream, r, reply.Feed, news)
+}
+
+// carryFeed sends what a feed gives until it ends or the client is gone.
+func carryFeed(stream *httpStream, r *http.Request, feed transport.Feed, news newsToken) {
+	keepAlive, silence := feed.KeepAlive()
+	timer := time.NewTimer(silence)
+	defer timer.Stop()
+	for !stream.clientGone {
+		select {
+		case <-news:
+			piece, err := feed.Next(r.Context())
+			if err != nil {
+				return
+			}
+			if len(piece) == 0 {
+				continue
+			}
+			stream.send(piece)
+		case <-timer.C:
+			stream.send(keepAlive)
+		case <-r.Context().Done():
+			return
+		}
+		timer.Reset(silence)
+	}
+}
+
+// newsToken is the transport.Waker of a request: it has room for one token, which is there
+// while its feed may have news.
+type newsToken chan struct{}
+
+// Wake implements transport.Waker.
+func (t newsToken) Wake() {
+	select {
+	case t <- struct{}{}:
+	default:
+	}
+}
