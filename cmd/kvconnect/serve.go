@@ -28,6 +28,7 @@ type serveFlags struct {
 	accessToken     string
 	accessTokenFile string
 	durability      string
+	transport       string
 	publicURL       string
 	trustedProxies  []string
 	options         service.Options
@@ -62,6 +63,8 @@ func newServeCommand(root *rootOptions) *cobra.Command {
 	f.BoolVar(&flags.options.ReadOnly, "read-only", false, "open the database for reading only")
 	f.StringVar(&flags.durability, "durability", string(sqlitebackend.DurabilityFull),
 		"what a power cut may cost: full, nothing that was acknowledged; normal, the last moments of it (`full|normal`)")
+	f.StringVar(&flags.transport, "transport", string(service.TransportLoop),
+		"what carries HTTP/2: loop, a loop made for reads, writes and watches; std, Go's own server, several times slower (`loop|std`)")
 	f.StringVar(&flags.publicURL, "public-url", "",
 		"the `URL` that clients reach the server by, if it is not the one that their requests name")
 	f.StringSliceVar(&flags.trustedProxies, "trusted-proxy", nil,
@@ -78,6 +81,7 @@ func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (opti
 	options.Out = command.OutOrStdout()
 	options.Logger = slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))
 	options.Durability = sqlitebackend.Durability(flags.durability)
+	options.Transport = service.Transport(flags.transport)
 	options.AdminAddrChosen = command.Flags().Changed("admin-addr")
 	if options.AccessToken, err = flags.resolveAccessToken(command); err != nil {
 		return service.Options{}, err

@@ -27,6 +27,9 @@ type Options struct {
 	ReadOnly   bool
 	Durability sqlitebackend.Durability
 
+	// Transport carries the calls of clients.
+	Transport Transport
+
 	// Addr is the address for clients.
 	Addr string
 	// AdminAddr is the address for operators, "" for none. AdminAddrChosen tells
@@ -59,7 +62,7 @@ func Run(ctx context.Context, options Options) (err error) {
 	defer runtime.KeepAlive(raiseHeapFloor())
 	// Before a file is made in vain.
 	chosen, err := chosenToken(options.AccessToken)
-	if err != nil {
+	if err = errors.Join(err, options.Transport.Validate()); err != nil {
 		return err
 	}
 	backend, err := sqlitebackend.Open(sqlitebackend.Options{
@@ -100,26 +103,28 @@ func Run(ctx context.Context, options Options) (err error) {
 	})
 	options.Logger.Info("serving", "version", options.Version, "addr", listeners.main.Addr().String(),
 		"admin_addr", listeners.adminAddr(), "path", backend.Path(), "database_id", backend.DatabaseID().String(),
-		"read_only", options.ReadOnly, "durability", string(options.Durability))
-	err = serve(ctx, listeners, server, options.Logger)
+		"read_only", options.ReadOnly, "durability", string(options.Durability),
+		"transport", string(options.Transport))
+	err = serve(ctx, listeners, server, options)
 	options.Logger.Info("stopped")
 	return err
 }
 
 // serve answers requests until ctx ends or a listener fails, then drains.
-func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, logger *slog.Logger) error {
-	clients := kvconnect.NewHTTPServer(server, logger)
-	servers := []*http.Server{clients}
+func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, options Options) error {
+	logger := options.Logger
+	clients := newCarrier(options.Transport, server, logger)
+	carriers := []carrier{clients}
 	failed := make(chan error, 2)
-	go func() { failed <- clients.Serve(quickAck(listeners.main)) }()
+	go func() { failed <- clients.Serve(listeners.main) }()
 	if listeners.admin != nil {
 		admin := kvconnect.NewHTTPServer(server.HealthHandler(), logger)
-		servers = append(servers, admin)
+		carriers = append(carriers, admin)
 		go func() { failed <- admin.Serve(listeners.admin) }()
 	}
 
 	var errs []error
-	running := len(servers)
+	running := len(carriers)
 	select {
 	case <-ctx.Done():
 		logger.Info("draining", "timeout", drainTimeout.String())
@@ -131,10 +136,10 @@ func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, 
 	drainCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	// The admin server goes last, to tell that the other one is draining.
-	for _, httpServer := range servers {
-		if err := httpServer.Shutdown(drainCtx); err != nil {
+	for _, carrier := range carriers {
+		if err := carrier.Shutdown(drainCtx); err != nil {
 			logger.Warn("requests were cut off", "error", err)
-			errs = append(errs, httpServer.Close())
+			errs = append(errs, carrier.Close())
 		}
 	}
 	for range running {
