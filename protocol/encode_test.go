@@ -130,6 +130,24 @@ func TestEncodeWatchFrameMarksEveryKeyAsChanged(t *testing.T) {
 	}
 }
 
+func TestSharedWatchFrame(t *testing.T) {
+	t.Parallel()
+	state := protocol.WatchOutput{Entries: []*protocol.Entry{nil, {Key: []byte{1}, Versionstamp: protocol.VersionstampOf(1)}}}
+	want, err := state.EncodeFrame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := state.Shared()
+	copied := shared
+	one, err := shared.EncodeFrame()
+	if err != nil || !bytes.Equal(one, want) {
+		t.Fatalf("the frame is %x, %v, want %x", one, err, want)
+	}
+	if other, err := copied.EncodeFrame(); err != nil || &other[0] != &one[0] {
+		t.Errorf("the frame was made again: %x, %v", other, err)
+	}
+}
+
 func TestWatchOutputVersionstamps(t *testing.T) {
 	t.Parallel()
 	v := protocol.VersionstampOf(1)

@@ -53,6 +53,18 @@ func KeepAliveFrame() []byte { return make([]byte, frameHeaderBytes) }
 // message. Every key is marked as changed, whether it did or not, because
 // clients take an unmarked key for a deleted one.
 func (o WatchOutput) EncodeFrame() ([]byte, error) {
+	if o.frame == nil {
+		return o.encodeFrame(), nil
+	}
+	if frame := o.frame.Load(); frame != nil {
+		return *frame, nil
+	}
+	frame := o.encodeFrame()
+	o.frame.Store(&frame) // or another that is the same
+	return frame, nil
+}
+
+func (o WatchOutput) encodeFrame() []byte {
 	const status = uint64(datapath.SnapshotReadStatus_SR_SUCCESS)
 	size := sizeVarintField(fieldWatchOutputStatus, status)
 	for _, entry := range o.Entries {
@@ -68,7 +80,7 @@ func (o WatchOutput) EncodeFrame() ([]byte, error) {
 			frame = entry.appendField(frame, fieldWatchKeyOutputEntryIfChanged)
 		}
 	}
-	return frame, nil
+	return frame
 }
 
 // watchKeyChanged is true, as a number.

@@ -3,6 +3,7 @@ package sqlitebackend
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 )
 
 // hub tells the watchers of a key of its changes. It is safe for concurrent use.
@@ -13,6 +14,9 @@ import (
 // once too often.
 type hub struct {
 	seed maphash.Seed
+	// turn counts the beginnings and ends of reads of watched keys, to tell which of them
+	// came first.
+	turn atomic.Uint64
 
 	mu sync.Mutex
 	// first is the newest registration of each hash. It is guarded by mu, and so are
@@ -48,6 +52,9 @@ func (h *hub) add(w *watcher) bool {
 		return false
 	}
 	w.registrations = registrations
+	if newest := h.first[registrations[0].hash]; newest != nil && sameKeys(newest.watcher.keys, w.keys) {
+		w.keys = newest.watcher.keys // so that those of this one take no memory
+	}
 	for i := range registrations {
 		r := &registrations[i]
 		r.next = h.first[r.hash]
@@ -112,7 +119,12 @@ func (h *hub) close() {
 // tell tells the watchers of a list; nil is the empty one. The mutex of the hub must be
 // held.
 func (r *registration) tell() {
+	var shared *news
+	if r != nil && r.next != nil {
+		shared = new(news)
+	}
 	for ; r != nil; r = r.next {
+		r.watcher.told.Store(shared) // what it was told before is not new enough any more
 		r.watcher.changed()
 	}
 }

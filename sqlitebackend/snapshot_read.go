@@ -107,51 +107,51 @@ func isOneKey(r protocol.ReadRange) bool {
 }
 
 // readEntries gives the entry of each key as of one point in time, nil for an
-// absent one.
-func (p *readPool) readEntries(ctx context.Context, keys [][]byte) ([]*protocol.Entry, error) {
-	entries := make([]*protocol.Entry, len(keys))
+// absent one, and the time of the first expiry among them; 0 for none.
+func (p *readPool) readEntries(ctx context.Context, keys [][]byte) (entries []*protocol.Entry, expiryMs int64, err error) {
+	entries = make([]*protocol.Entry, len(keys))
 	for again := false; ; again = true {
-		err := p.readEntriesOnce(ctx, keys, entries, again)
+		expiryMs, err = p.readEntriesOnce(ctx, keys, entries, again)
 		switch {
 		case err == nil:
-			return entries, nil
+			return entries, expiryMs, nil
 		case !errors.Is(err, errUndecided):
-			return nil, readError(ctx, err)
+			return nil, 0, readError(ctx, err)
 		}
 	}
 }
 
-func (p *readPool) readEntriesOnce(ctx context.Context, keys [][]byte, entries []*protocol.Entry, again bool) (err error) {
+func (p *readPool) readEntriesOnce(ctx context.Context, keys [][]byte, entries []*protocol.Entry, again bool) (expiryMs int64, err error) {
 	c, err := p.take(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer p.put(c)
 	if len(keys) > 1 || again {
 		if err := c.exec(beginRead); err != nil {
-			return err
+			return 0, err
 		}
 		defer func() { err = errors.Join(err, c.endRead()) }()
 	}
 	at, err := c.snapshotTime(p.clock, again)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for i, key := range keys {
 		entries[i] = nil
 		rows, err := c.run(selectEntry, keyNow(key, at.beforeMs), 1)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if rows.Count == 0 {
 			continue
 		}
 		entries[i] = new(protocol.Entry)
 		if err := scanEntry(&rows, &at, entries[i]); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return at.expiryMs, nil
 }
 
 // errWrongType: SQLite lets any column hold any type, so a file from elsewhere may

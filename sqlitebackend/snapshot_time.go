@@ -10,6 +10,7 @@ type snapshotTime struct {
 	clock    *expiryClock
 	beforeMs int64
 	afterMs  int64 // 0 until it was read: with the first rows, or before them by a read that is made again
+	expiryMs int64 // the first among those of the keys found; 0 for none
 }
 
 // errUndecided: a key expired between the two readings. The same read begun now
@@ -22,6 +23,9 @@ var errUndecided = errors.New("a key expired while the snapshot was taken")
 func (t *snapshotTime) undecided(expirationMs int64) bool {
 	if expirationMs < 0 {
 		return false
+	}
+	if t.expiryMs == 0 || expirationMs < t.expiryMs {
+		t.expiryMs = expirationMs
 	}
 	if t.afterMs == 0 {
 		t.afterMs = t.clock.nowMs()

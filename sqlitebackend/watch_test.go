@@ -1,6 +1,7 @@
 package sqlitebackend_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvconnect/kvconnect/conformance"
 	"github.com/kvconnect/kvconnect/protocol"
 	"github.com/kvconnect/kvconnect/sqlitebackend"
 )
@@ -100,6 +102,130 @@ func TestOpenWatchesAreTold(t *testing.T) {
 	}
 }
 
+// Watches that are told together read the state once, and each gets all that it must.
+func TestWatchesShareAState(t *testing.T) {
+	t.Parallel()
+	clock := conformance.NewClock()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t), Clock: clock})
+	commit(t, backend, set("b", "1"))
+	lists := [][]string{{"a"}, {"a"}, {"a", "b"}, {"a"}}
+	var watchers []toldWatcher
+	for _, keys := range lists {
+		watcher := watch(t, backend, keys...)
+		awaitState(t, watcher, false)
+		watchers = append(watchers, watcher)
+	}
+	states := func() (states []protocol.WatchOutput) {
+		for _, watcher := range watchers {
+			<-watcher.changed
+			state, err := watcher.State(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			states = append(states, state)
+		}
+		return states
+	}
+	commit(t, backend, setUntil("a", clock.InMs(time.Second)))
+	got := states()
+	for i, state := range got {
+		if len(state.Entries) != len(lists[i]) || state.Entries[0] == nil || len(state.Entries) == 2 && state.Entries[1] == nil {
+			t.Fatalf("watch %d has the state %+v", i, state)
+		}
+	}
+	if first := got[0].Entries[0]; got[1].Entries[0] != first || got[3].Entries[0] != first {
+		t.Error("the watches of the same key have each read it")
+	}
+
+	// Who asks after the expiry finds it expired, whoever asked before.
+	commit(t, backend, setUntil("a", clock.InMs(time.Second)))
+	for i, watcher := range watchers[:2] {
+		<-watcher.changed
+		if i == 1 {
+			clock.Move(time.Second)
+		}
+		state, err := watcher.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if present := state.Entries[0] != nil; present != (i == 0) {
+			t.Errorf("watch %d finds the key present: %v", i, present)
+		}
+	}
+}
+
+// What another watcher found is of no use after the next change, which is told to one alone.
+func TestStateAfterTheOthersLeft(t *testing.T) {
+	t.Parallel()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t)})
+	other, watcher := watch(t, backend, "a"), watch(t, backend, "a")
+	awaitState(t, watcher, false)
+	commit(t, backend, set("a", "1"))
+	awaitState(t, other, true)
+	other.Close()
+	commit(t, backend, set("a", "2"))
+	state, err := watcher.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(state.Entries[0].Value.Data); got != "2" {
+		t.Errorf("the value is %q", got)
+	}
+}
+
+// However often watches of the same keys ask while the keys change, none goes back, and
+// each gets the end.
+func TestSharedStatesAreInOrder(t *testing.T) {
+	t.Parallel()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t)})
+	const watches, writes = 20, 300
+	done := make(chan protocol.Versionstamp, watches)
+	for i := range watches {
+		watcher := watch(t, backend, "a")
+		go func() {
+			var last protocol.Versionstamp
+			for n := 0; ; n++ {
+				if i%2 == 0 || n%3 > 0 { // the others also ask when they are not told
+					<-watcher.changed
+				}
+				state, err := watcher.State(t.Context())
+				if err != nil {
+					done <- last
+					return
+				}
+				if now := state.Versionstamps()[0]; bytes.Compare(now[:], last[:]) < 0 {
+					t.Errorf("a watch went back from %x to %x", last, now)
+				} else {
+					last = now
+				}
+				if state.Entries[0] != nil && string(state.Entries[0].Value.Data) == "end" {
+					done <- last
+					return
+				}
+			}
+		}()
+	}
+	for range writes {
+		commit(t, backend, set("a", "1"))
+	}
+	commit(t, backend, set("a", "end"))
+	state, err := watch(t, backend, "a").State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := state.Versionstamps()[0]
+	for range watches {
+		select {
+		case got := <-done:
+			if got != want {
+				t.Errorf("a watch ended at %x, not %x", got, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("a watch did not get the last state")
+		}
+	}
+}
+
 func TestWatchesHearOfTheEnd(t *testing.T) {
 	t.Parallel()
 	backend := open(t, sqlitebackend.Options{Path: tempPath(t)})
@@ -167,4 +293,30 @@ func TestClosedWatchIsNotTold(t *testing.T) {
 	watchers.Wait()
 	close(written)
 	writer.Wait()
+}
+
+// One watch of more keys, which is told first, does not have all others read for themselves.
+func TestWatchesShareAStateBesideOthers(t *testing.T) {
+	t.Parallel()
+	backend := open(t, sqlitebackend.Options{Path: tempPath(t)})
+	lists := [][]string{{"a", "b"}, {"a"}, {"a"}, {"a"}}
+	var watchers []toldWatcher
+	for _, keys := range lists {
+		watcher := watch(t, backend, keys...)
+		awaitState(t, watcher, false)
+		watchers = append(watchers, watcher)
+	}
+	commit(t, backend, set("a", "1"))
+	var entries []*protocol.Entry
+	for _, watcher := range watchers {
+		<-watcher.changed
+		state, err := watcher.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, state.Entries[0])
+	}
+	if entries[1] == nil || entries[2] != entries[1] || entries[3] != entries[1] {
+		t.Error("the watches of the same key have each read it")
+	}
 }
