@@ -95,10 +95,11 @@ func newBenchCommand() *cobra.Command {
 	f.IntVar(&o.ValueBytes, "value-bytes", 100, "length of a value")
 	f.Float64Var(&o.ReadShare, "read-share", 0.9, "the share of reads in the workload mixed")
 	f.IntVar(&o.ContendedKeys, "contended-keys", 8, "the counters of the workload checks")
-	f.IntVar(&o.Watchers, "watchers", defaultConcurrency, "the watches of the workload watches")
+	f.IntVar(&o.Watchers, "watchers", defaultConcurrency, "the watches of the workloads watches and fanout")
+	f.IntVar(&o.WatchedKeys, "watched-keys", 1, "the keys that the watches of the workload fanout are spread over")
 	f.Uint64Var(&o.Seed, "seed", 1, "makes the same random choices again")
 	f.IntSliceVar(&flags.serverPIDs, "server-pid", nil,
-		"the `process` of each server, for its CPU, if it cannot be found by the port; 0 for one that shall be looked for")
+		"the `process` of each server, for its CPU and memory, if it cannot be found by the port; 0 for one that shall be looked for")
 	f.BoolVar(&flags.json, "json", false, "print JSON in place of the table")
 	command.MarkFlagsMutuallyExclusive("url", "compare")
 	command.MarkFlagsMutuallyExclusive("access-token", "access-token-file")

@@ -13,7 +13,7 @@ import (
 // news of that one.
 func TestNewsOfAWriteThatFailed(t *testing.T) {
 	t.Parallel()
-	fan := &fanOut{all: make(chan struct{}, 1), broken: make(chan struct{})}
+	fan := newFanOut()
 	one := &watcher{fan: fan, recorder: newRecorder(window{}), seen: math.MaxUint64}
 	news := func(number uint64) []byte {
 		message := marshal(t, &datapath.WatchOutput{

@@ -52,8 +52,10 @@ type Options struct {
 	ReadShare float64
 	// ContendedKeys is how many keys the workers of the checks workload compete for.
 	ContendedKeys int
-	// Watchers is how many watches the watches workload opens.
-	Watchers int
+	// Watchers is how many watches the workloads watches and fanout open, and
+	// WatchedKeys how many keys those of fanout are spread over.
+	Watchers    int
+	WatchedKeys int
 	// Seed makes the same random choices again.
 	Seed uint64
 
@@ -66,6 +68,9 @@ const maxFilledKeys = 100_000_000
 
 // maxAtOnce bounds the memory: each worker takes some 35 kB for its latencies.
 const maxAtOnce = 20_000
+
+// maxFanOutWatchers bounds it too. In fanout, no latencies are kept for each watch.
+const maxFanOutWatchers = 1_000_000
 
 // validate tells the first thing that is wrong, in the words of the command line.
 func (o *Options) validate() error {
@@ -80,7 +85,8 @@ func (o *Options) validate() error {
 		{"keys", o.Keys, 1, maxFilledKeys},
 		{"value-bytes", o.ValueBytes, 1, protocol.MaxValueBytes},
 		{"contended-keys", o.ContendedKeys, 1, protocol.MaxReadEntries},
-		{"watchers", o.Watchers, 1, maxAtOnce},
+		{"watchers", o.Watchers, 1, maxFanOutWatchers},
+		{"watched-keys", o.WatchedKeys, 1, max(1, o.Watchers)},
 	} {
 		if count.value < count.least || count.value > count.top {
 			return fmt.Errorf("--%s %d: give a number from %d to %d", count.flag, count.value, count.least, count.top)
@@ -117,6 +123,8 @@ func (o *Options) validateWorkloads() error {
 			return fmt.Errorf("--workload %s is named twice", name)
 		case o.Keys < w.listEntries:
 			return fmt.Errorf("--workload %s needs --keys %d or more", name, w.listEntries)
+		case o.Watchers > maxAtOnce && name == "watches":
+			return fmt.Errorf("--watchers %d: give at most %d with --workload watches; fanout takes more", o.Watchers, maxAtOnce)
 		}
 	}
 	return nil

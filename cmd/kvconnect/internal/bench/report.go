@@ -38,6 +38,7 @@ type Settings struct {
 	ReadShare       float64  `json:"read_share"`
 	ContendedKeys   int      `json:"contended_keys"`
 	Watchers        int      `json:"watchers"`
+	WatchedKeys     int      `json:"watched_keys"`
 	Seed            uint64   `json:"seed"`
 }
 
@@ -75,6 +76,26 @@ type Figures struct {
 	ErrorCount              uint64   `json:"error_count"`
 	// Conflicts counts the atomic writes that a check refused.
 	Conflicts uint64 `json:"conflicts"`
+	// FanOut is there in the workload fanout alone.
+	FanOut *FanOutFigures `json:"fan_out,omitempty"`
+}
+
+// FanOutFigures is what the workload fanout measures besides.
+type FanOutFigures struct {
+	Watches int `json:"watches"`
+	// OpenSeconds is the time from the first connection to the first state of the last
+	// watch; of several rounds, the longest.
+	OpenSeconds         float64 `json:"open_seconds"`
+	DeliveriesPerSecond float64 `json:"deliveries_per_second"`
+	// ServerBytesPerWatch is by how much the resident memory of the server has grown, for
+	// each watch; of several rounds, the most, as later ones use memory again. It is null
+	// where it cannot be known.
+	ServerBytesPerWatch *float64 `json:"server_bytes_per_watch"`
+	// The reads beside.
+	Reads      uint64  `json:"reads"`
+	ReadsP50Us float64 `json:"reads_p50_us"`
+	ReadsP99Us float64 `json:"reads_p99_us"`
+	ReadsMaxUs float64 `json:"reads_max_us"`
 }
 
 func newReport(options *Options, sessions []*session, outcomes map[cell][]*outcome, interrupted bool) *Report {
@@ -86,7 +107,7 @@ func newReport(options *Options, sessions []*session, outcomes map[cell][]*outco
 			Rounds:         options.Rounds, Concurrency: options.Concurrency, Connections: options.Connections,
 			HTTP: map[httpconn.Version]string{httpconn.HTTP1: "1.1", httpconn.HTTP2: "2"}[options.HTTP],
 			Keys: options.Keys, ValueBytes: options.ValueBytes, ReadShare: options.ReadShare,
-			ContendedKeys: options.ContendedKeys, Watchers: options.Watchers, Seed: options.Seed,
+			ContendedKeys: options.ContendedKeys, Watchers: options.Watchers, WatchedKeys: options.WatchedKeys, Seed: options.Seed,
 		},
 		Results: []Result{}, Ratios: []Ratio{},
 	}
@@ -119,6 +140,7 @@ func newResult(workload, server string, rounds []*outcome) Result {
 		whole.errors.merge(o.errors)
 		whole.conflicts += o.conflicts
 		whole.elapsed += o.elapsed
+		whole.fanOut = whole.fanOut.plus(o.fanOut)
 		if i > 0 {
 			whole.cpu = whole.cpu.plus(o.cpu)
 		}
@@ -155,6 +177,9 @@ func (o *outcome) figures() Figures {
 	}
 	if o.elapsed > 0 {
 		f.OperationsPerSecond = float64(h.Count()) / o.elapsed.Seconds()
+	}
+	if o.fanOut != nil {
+		f.FanOut = o.fanOut.figures(o.elapsed)
 	}
 	return f
 }

@@ -32,9 +32,9 @@ func testOutcome(latency time.Duration, operations int, server *time.Duration, e
 func testReport(t *testing.T, names ...string) *Report {
 	t.Helper()
 	options := Options{
-		Workloads: []string{"reads", "checks"}, Duration: 2 * time.Second, Warmup: time.Second, Rounds: 3, Timeout: 10 * time.Second,
+		Workloads: []string{"reads", "checks", "fanout"}, Duration: 2 * time.Second, Warmup: time.Second, Rounds: 3, Timeout: 10 * time.Second,
 		Concurrency: 64, Connections: 1, HTTP: httpconn.HTTP2, Keys: 10_000, ValueBytes: 100, ReadShare: 0.9,
-		ContendedKeys: 8, Watchers: 64, Seed: 1,
+		ContendedKeys: 8, Watchers: 64, WatchedKeys: 2, Seed: 1,
 	}
 	var sessions []*session
 	outcomes := make(map[cell][]*outcome)
@@ -56,6 +56,20 @@ func testReport(t *testing.T, names ...string) *Report {
 	conflicting := testOutcome(40*time.Millisecond, 5, cpu(time.Second), &statusError{503, "the database\nis locked"}, &statusError{503, ""}, errLate)
 	conflicting.conflicts = 12
 	outcomes[cell{"checks", 0}] = []*outcome{conflicting}
+	for round := range 2 {
+		o := testOutcome(time.Duration(40-round)*time.Millisecond, 10+round, cpu(100*time.Millisecond))
+		memory := int64(128_000 - 64_000*round)
+		o.fanOut = &fanOutResult{watches: 64, opened: time.Duration(1+round) * time.Second, deliveries: uint64(32 * (10 + round)), memoryBytes: &memory}
+		for i := range 100 {
+			o.fanOut.reads.Record(time.Duration(100+i+100*round) * time.Microsecond)
+		}
+		outcomes[cell{"fanout", 0}] = append(outcomes[cell{"fanout", 0}], o)
+	}
+	if len(names) > 1 { // one whose memory is not known
+		o := testOutcome(80*time.Millisecond, 10, nil)
+		o.fanOut = &fanOutResult{watches: 64, opened: time.Second, deliveries: 320}
+		outcomes[cell{"fanout", 1}] = []*outcome{o}
+	}
 	return newReport(&options, sessions, outcomes, len(names) > 1)
 }
 

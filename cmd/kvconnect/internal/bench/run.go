@@ -79,6 +79,9 @@ func (r *runner) open(ctx context.Context) error {
 		if server.PID == 0 {
 			s.server.PID, _ = findProcess(ctx, s.database.endpoint)
 		}
+		if err := checkOpenFiles(connectionsOf(r.options), ownOpenFiles(), processOpenFiles(s.server.PID)); err != nil {
+			return fmt.Errorf("%s: %w", s.server.Name, err)
+		}
 		r.sessions = append(r.sessions, s)
 	}
 	return nil
@@ -134,8 +137,9 @@ func (r *runner) measureOne(ctx context.Context, round int, name string, server 
 	s := r.sessions[server]
 	// Each begins with connections of its own, and with a token that has not expired.
 	s.close()
+	w, _ := workloadNamed(name)
 	err := s.open(ctx)
-	if err == nil {
+	if err == nil && !w.dialsItself {
 		err = s.connect(ctx)
 	}
 	if err != nil {
@@ -146,7 +150,6 @@ func (r *runner) measureOne(ctx context.Context, round int, name string, server 
 		label = fmt.Sprintf("round %d of %d  %s", round+1, r.options.Rounds, label)
 	}
 	r.progress.say("%s", label)
-	w, _ := workloadNamed(name)
 	o, err := w.run(ctx, &environment{
 		options: r.options, session: s, entries: r.entries, round: round, progress: r.progress,
 	})

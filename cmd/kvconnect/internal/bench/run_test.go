@@ -81,7 +81,7 @@ func (s *liveServer) options(version httpconn.Version, workloads ...string) benc
 		Servers: []bench.Server{{Name: "ours", URL: s.url, AccessToken: accessToken}}, Workloads: workloads,
 		Duration: 50 * time.Millisecond, Warmup: 10 * time.Millisecond, Rounds: 1, Timeout: 20 * time.Second,
 		Concurrency: 8, Connections: map[httpconn.Version]int{httpconn.HTTP1: 8, httpconn.HTTP2: 2}[version], HTTP: version,
-		Keys: 700, ValueBytes: 20, ReadShare: 0.5, ContendedKeys: 2, Watchers: 5, Seed: 1,
+		Keys: 700, ValueBytes: 20, ReadShare: 0.5, ContendedKeys: 2, Watchers: 5, WatchedKeys: 1, Seed: 1,
 	}
 }
 
@@ -196,6 +196,8 @@ func TestWrongReplies(t *testing.T) {
 		"a read of another key":     {"reads", "/v2/snapshot_read", replace("entries", "entreis"), "wrong reply", "another key"},
 		"a list of another key":     {"list10", "/v2/snapshot_read", replace("entries", "entreis"), "wrong reply", "another key"},
 		"a watch with a status":     {"watches", "/v2/watch", status, "", "status 503"},
+		"a fan-out with a status":   {"fanout", "/v2/watch", status, "", "status 503"},
+		"a read beside of nothing":  {"fanout", "/v2/snapshot_read", nothing, "wrong reply", "SR_UNSPECIFIED"},
 		"a cold start without data": {"coldstart", "/v2/snapshot_read", nothing, "wrong reply", "SR_UNSPECIFIED"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -363,7 +365,7 @@ func TestServersThatCannotBeOpened(t *testing.T) {
 
 func TestInterruption(t *testing.T) {
 	t.Parallel()
-	for _, workload := range []string{"reads", "watches", "coldstart"} {
+	for _, workload := range []string{"reads", "watches", "fanout", "coldstart"} {
 		t.Run(workload, func(t *testing.T) {
 			t.Parallel()
 			s := startServer(t, nil)

@@ -56,6 +56,9 @@ func (r *Report) writeNotes(b *bytes.Buffer) {
 		if len(r.Servers) > 1 {
 			on = " on " + result.Server
 		}
+		if f := result.FanOut; f != nil {
+			notes = append(notes, fmt.Sprintf("%s%s: %s", result.Workload, on, f.note()))
+		}
 		if result.Conflicts > 0 {
 			notes = append(notes, fmt.Sprintf("%s%s: %d committed, %d conflicts", result.Workload, on, result.Operations, result.Conflicts))
 		}
@@ -69,6 +72,17 @@ func (r *Report) writeNotes(b *bytes.Buffer) {
 	if len(notes) > 0 {
 		fmt.Fprintf(b, "\n%s\n", strings.Join(notes, "\n"))
 	}
+}
+
+// note tells of a fan-out in a line.
+func (f *FanOutFigures) note() string {
+	memory := ""
+	if f.ServerBytesPerWatch != nil {
+		memory = fmt.Sprintf(" of %s bytes of the server's memory each", grouped(*f.ServerBytesPerWatch))
+	}
+	return fmt.Sprintf("%s%s, opened in %.2f s; %s deliveries/s; beside them %s, p50 %s, p99 %s, max %s",
+		counted(f.Watches, "watch", "watches"), memory, f.OpenSeconds, rate(f.DeliveriesPerSecond),
+		counted(int(f.Reads), "read", "reads"), duration(f.ReadsP50Us), duration(f.ReadsP99Us), duration(f.ReadsMaxUs)) //nolint:gosec // far fewer than 2^63
 }
 
 // alignedTable aligns names to the left and figures to the right.

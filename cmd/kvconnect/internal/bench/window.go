@@ -60,6 +60,7 @@ type outcome struct {
 	conflicts uint64
 	elapsed   time.Duration
 	cpu       cpuTimes
+	fanOut    *fanOutResult // nil for other workloads
 }
 
 // collect puts together what the workers have seen.

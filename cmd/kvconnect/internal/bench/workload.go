@@ -19,6 +19,10 @@ type workload struct {
 	listEntries int
 	// withoutEntries tells that it does not use the entries that are stored before.
 	withoutEntries bool
+	// watches tells that it opens watches, over HTTP/1.1 with a connection each.
+	watches bool
+	// dialsItself tells that its connections are not to be there before it begins.
+	dialsItself bool
 	// newWorker gives worker i of a closed loop. Nil if measure is set.
 	newWorker func(e *environment, i int) worker
 	// measure runs it otherwise. It calls begin once everything is prepared.
@@ -71,7 +75,11 @@ func workloads() []workload {
 		},
 		{
 			Workload:       Workload{"watches", "a set of a watched key, seen by one of all watchers"},
-			withoutEntries: true, measure: measureWatches,
+			withoutEntries: true, watches: true, measure: measureWatches,
+		},
+		{
+			Workload: Workload{"fanout", "a set of a watched key, seen by all watchers, beside a reader"},
+			watches:  true, dialsItself: true, measure: measureFanOut,
 		},
 		{Workload: Workload{"coldstart", "a new connection, a metadata exchange and a get"}, newWorker: newColdStartWorker},
 	}

@@ -23,6 +23,11 @@ type Conn interface {
 	// A reply of any status is none. When ctx ends first, Do gives its error, and
 	// nothing touches the call any more once it has returned.
 	Do(ctx context.Context, call *Call) error
+	// Start sends the call and does not wait for its reply; ctx bounds Start alone. If it
+	// gives no error, the call goes on until its reply or the connection ends: onEnd then
+	// gets what Do would have given, once, where the connection reads. It must be quick
+	// and must not use the connection.
+	Start(ctx context.Context, call *Call, onEnd func(error)) error
 	// Broken tells that the connection takes no further calls.
 	Broken() bool
 	// Idle tells that no call is under way.

@@ -26,6 +26,7 @@ type http1 struct {
 	host     string
 	patience time.Duration
 	broken   atomic.Bool
+	started  sync.WaitGroup // the goroutines of Start
 
 	mu     sync.Mutex // held during a call; guards what follows
 	reader *bufio.Reader
@@ -60,8 +61,21 @@ func (c *http1) Close() {
 	_ = c.conn.Close() // the call under way, if any, fails
 	// When the mutex is free it has ended, and its memory is not needed any more.
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.chunk = nil
+	c.mu.Unlock()
+	c.started.Wait()
+}
+
+// Start implements Conn. The goroutine that it takes ends with the call.
+func (c *http1) Start(ctx context.Context, call *Call, onEnd func(error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c.Broken() {
+		return ErrLost
+	}
+	c.started.Go(func() { onEnd(c.Do(context.WithoutCancel(ctx), call)) })
+	return nil
 }
 
 // Do implements Conn.

@@ -72,6 +72,7 @@ type stream struct {
 	unreported  uint32
 	err         error
 	done        chan struct{} // gets a token when the call has ended; room for one
+	onEnd       func(error)   // is told in its place; nil for none
 }
 
 // outBuffer collects frames.
@@ -151,7 +152,7 @@ func (c *http2Conn) Close() {
 
 // Do implements Conn.
 func (c *http2Conn) Do(ctx context.Context, call *Call) error {
-	if err := c.begin(ctx, call); err != nil {
+	if err := c.begin(ctx, call, nil); err != nil {
 		return err
 	}
 	select {
@@ -169,8 +170,13 @@ func (c *http2Conn) Do(ctx context.Context, call *Call) error {
 	return call.stream.err
 }
 
+// Start implements Conn.
+func (c *http2Conn) Start(ctx context.Context, call *Call, onEnd func(error)) error {
+	return c.begin(ctx, call, onEnd)
+}
+
 // begin opens a stream for the call as soon as the server takes one more.
-func (c *http2Conn) begin(ctx context.Context, call *Call) error {
+func (c *http2Conn) begin(ctx context.Context, call *Call, onEnd func(error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -194,18 +200,18 @@ func (c *http2Conn) begin(ctx context.Context, call *Call) error {
 	if c.err != nil {
 		return c.err
 	}
-	c.open(call)
+	c.open(call, onEnd)
 	return nil
 }
 
 // open sends the headers of the call, and as much of its body as the server takes.
-func (c *http2Conn) open(call *Call) {
+func (c *http2Conn) open(call *Call, onEnd func(error)) {
 	call.reset()
 	s := &call.stream
-	if s.done == nil {
+	if s.done == nil && onEnd == nil {
 		s.done = make(chan struct{}, 1)
 	}
-	*s = stream{id: c.nextID, window: c.firstWindow, unsent: call.Body, done: s.done}
+	*s = stream{id: c.nextID, window: c.firstWindow, unsent: call.Body, done: s.done, onEnd: onEnd}
 	c.nextID += 2
 	if len(c.streams) == 0 {
 		c.busySince = time.Now()
@@ -222,14 +228,18 @@ func (c *http2Conn) open(call *Call) {
 	c.wakeWriter()
 }
 
-// end takes the call out of the connection and wakes who waits for it.
+// end takes the call out of the connection and tells who waits for it.
 func (c *http2Conn) end(call *Call, err error) {
 	delete(c.streams, call.stream.id)
 	if len(call.stream.unsent) > 0 {
 		c.blocked = slices.DeleteFunc(c.blocked, func(other *Call) bool { return other == call })
 	}
-	call.stream.err = err
-	call.stream.done <- struct{}{}
+	if call.stream.onEnd != nil {
+		call.stream.onEnd(err)
+	} else {
+		call.stream.err = err
+		call.stream.done <- struct{}{}
+	}
 	c.tellRoom()
 }
 
