@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -56,6 +55,7 @@ func needClients(t *testing.T) {
 type target struct {
 	url              string
 	knownDifferences string // a file in clients, if any
+	certificatePath  string // of a certificate that Deno is to trust, if any
 }
 
 func (p *process) target() target { return target{url: p.url} }
@@ -69,6 +69,9 @@ func clientCommand(ctx context.Context, server target, name string, args ...stri
 	command.Env = append(plainEnviron(),
 		"KV_URL="+server.url, "DENO_KV_ACCESS_TOKEN="+processToken, "KV_KNOWN_DIFFERENCES="+server.knownDifferences,
 		"NO_COLOR=1", "DENO_NO_UPDATE_CHECK=1")
+	if server.certificatePath != "" {
+		command.Env = append(command.Env, "DENO_CERT="+server.certificatePath)
+	}
 	return command
 }
 
@@ -125,7 +128,9 @@ func runSuites(t *testing.T, server target) {
 func TestClientSuites(t *testing.T) {
 	t.Parallel()
 	needClients(t)
-	runSuites(t, startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite")).target())
+	overTransports(t, func(t *testing.T, over transportKind) {
+		runSuites(t, serverOptions{transport: over}.start(t).target())
+	})
 }
 
 func TestClientProgramsAreSound(t *testing.T) {
@@ -134,7 +139,7 @@ func TestClientProgramsAreSound(t *testing.T) {
 	for _, args := range [][]string{
 		{
 			"check", "deno_test.ts", "node_test.ts", "restart.ts", "app.ts", "calls.ts", "sharedfile.ts", "sharedqueue.ts",
-			"sharedopen.ts", "v8values.ts", "bench.ts",
+			"sharedopen.ts", "v8values.ts", "bench.ts", "http2.ts", "unread_watch.ts",
 		},
 		{"lint"},
 		{"fmt", "--check"},
@@ -147,6 +152,10 @@ func TestClientProgramsAreSound(t *testing.T) {
 func TestClientsLiveThroughARestart(t *testing.T) {
 	t.Parallel()
 	needClients(t)
+	overTransports(t, runRestarts)
+}
+
+func runRestarts(t *testing.T, over transportKind) {
 	runtimes := map[string][]string{
 		"Deno": {denoPath(t), "run", "-A"},
 		"Node": {"node", "--import", "tsx"},
@@ -167,45 +176,14 @@ func TestClientsLiveThroughARestart(t *testing.T) {
 				if runtime == "Deno" && name == "busy, stopped" {
 					args = append(args, "exact") // what a drained server promises
 				}
-				restartUnder(t, c.end, run[0], args...)
+				server := serverOptions{transport: over}.start(t)
+				dialog{"@restart": func() string {
+					c.end(server, t)
+					server = server.restart(t)
+					return "restarted"
+				}}.run(t, server.target(), run[0], args...)
 			})
 		}
-	}
-}
-
-// restartUnder runs a program that speaks the protocol at the top of restart.ts.
-func restartUnder(t *testing.T, end func(*process, *testing.T), name string, args ...string) {
-	t.Helper()
-	server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"))
-	ctx, cancel := context.WithTimeout(t.Context(), clientPatience)
-	defer cancel()
-	command := clientCommand(ctx, server.target(), name, args...)
-	stdin, err := command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	command.Stderr = &stderr
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var last string
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if last = lines.Text(); last != "@restart" {
-			continue
-		}
-		end(server, t)
-		server = server.restart(t)
-		if _, err := fmt.Fprintln(stdin, "restarted"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := command.Wait(); err != nil || last != "ok" {
-		t.Fatalf("the program ended with %v, its last line is %q\n%s", err, last, &stderr)
 	}
 }
 
@@ -213,16 +191,26 @@ func restartUnder(t *testing.T, end func(*process, *testing.T), name string, arg
 func TestApplication(t *testing.T) {
 	t.Parallel()
 	needClients(t)
-	server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"))
+	overTransports(t, runApplication)
+}
+
+func runApplication(t *testing.T, over transportKind) {
+	server := serverOptions{transport: over}.start(t)
 	for _, run := range []string{"first", "second"} {
-		want, err := os.ReadFile(filepath.Join("clients", "transcripts", "app_"+run+".txt"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := runClient(t, server.target(), denoPath(t), "run", "-A", "app.ts", run); got != string(want) {
-			t.Errorf("the %s run printed\n%s\nwant\n%s", run, got, want)
-		}
+		wantTranscript(t, server.target(), run)
 		server.stop(t)
 		server = server.restart(t)
+	}
+}
+
+// wantTranscript makes one of the two runs of the application.
+func wantTranscript(t *testing.T, server target, run string) {
+	t.Helper()
+	want, err := os.ReadFile(filepath.Join("clients", "transcripts", "app_"+run+".txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := runClient(t, server, denoPath(t), "run", "-A", "app.ts", run); got != string(want) {
+		t.Errorf("the %s run printed\n%s\nwant\n%s", run, got, want)
 	}
 }

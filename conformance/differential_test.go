@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 )
 
 var (
-	differentialRequests = flag.Int("differential.requests", 3000, "how many requests TestDifferential sends to the server and to the oracle")
+	differentialRequests = flag.Int("differential.requests", 2000, "how many requests TestDifferential sends over each transport, and to the oracle")
 	differentialSeed     = flag.Uint64("differential.seed", 1, "the seed of the requests of TestDifferential")
 )
 
@@ -35,7 +34,11 @@ const (
 func TestDifferential(t *testing.T) {
 	t.Parallel()
 	needClients(t)
-	d := newDifferential(t, startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite")).url, startOracle(t), *differentialSeed)
+	overTransports(t, runDifferential)
+}
+
+func runDifferential(t *testing.T, over transportKind) {
+	d := newDifferential(t, serverOptions{transport: over}.start(t).url, startOracle(t), *differentialSeed)
 	start := time.Now()
 	for i := range *differentialRequests {
 		if err := d.step(); err != nil {
@@ -77,7 +80,7 @@ type differential struct {
 func newDifferential(t *testing.T, ours, oracle string, seed uint64) *differential {
 	t.Helper()
 	d := &differential{
-		ctx: t.Context(), client: &http.Client{Transport: &http.Transport{}}, oracleURL: oracle,
+		ctx: t.Context(), client: httpClients["HTTP2"](), oracleURL: oracle,
 		random: newRandomRequests(seed), pairs: newVersionPairs(protocol.Versionstamp{}),
 		met: make(map[string]int), faults: make(map[string]int),
 	}

@@ -59,49 +59,72 @@ func TestProgramsInTheDocs(t *testing.T) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
 			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"))
-			folder := t.TempDir()
-			blocks := readBlocks(t, path)
-			programs := 0
-			for i, block := range blocks {
-				if block.language != "ts" {
-					continue
-				}
-				programs++
-				want := ""
-				if i+1 < len(blocks) && blocks[i+1].language == "text" {
-					want = blocks[i+1].text
-				}
-				file := filepath.Join(folder, fmt.Sprintf("line_%d.ts", block.line))
-				if diff := cmp.Diff(want, runDocProgram(t, server, file, block.text)); diff != "" {
-					t.Errorf("%s:%d prints otherwise (-the text +real Deno):\n%s", path, block.line, diff)
-				}
+			programs := writeDocPrograms(t, server, path)
+			if len(programs) == 0 {
+				t.Fatal("there are no programs")
 			}
-			if programs == 0 {
-				t.Error("there are no programs")
+			var files []string
+			for _, program := range programs {
+				files = append(files, program.file)
+			}
+			// All at once, for it takes longer than to run them.
+			runDocCommand(t, server, "check", files...)
+			for _, program := range programs {
+				got := runDocCommand(t, server, "run", "-A", program.file)
+				if diff := cmp.Diff(program.prints, got); diff != "" {
+					t.Errorf("%s:%d prints otherwise (-the text +real Deno):\n%s", path, program.line, diff)
+				}
 			}
 		})
 	}
 }
 
-// runDocProgram runs a program of a document, which need not open and close the
-// database itself.
-func runDocProgram(t *testing.T, server *process, file, program string) string {
+// docProgram is a program of a document.
+type docProgram struct {
+	file   string
+	line   int // of its opening fence
+	prints string
+}
+
+// writeDocPrograms writes the programs of a document into files of one folder. They need
+// not open and close the database themselves.
+func writeDocPrograms(t *testing.T, server *process, path string) []docProgram {
 	t.Helper()
-	if !strings.Contains(program, "Deno.openKv(") {
-		program = "const kv = await Deno.openKv(\"" + urlInDocs + "\");\n" + program + "kv.close();\n"
+	folder := t.TempDir()
+	var programs []docProgram
+	blocks := readBlocks(t, path)
+	for i, block := range blocks {
+		if block.language != "ts" {
+			continue
+		}
+		program := docProgram{file: filepath.Join(folder, fmt.Sprintf("line_%d.ts", block.line)), line: block.line}
+		if i+1 < len(blocks) && blocks[i+1].language == "text" {
+			program.prints = blocks[i+1].text
+		}
+		text := block.text
+		if !strings.Contains(text, "Deno.openKv(") {
+			text = "const kv = await Deno.openKv(\"" + urlInDocs + "\");\n" + text + "kv.close();\n"
+		}
+		text = strings.ReplaceAll(text, urlInDocs, server.url)
+		if err := os.WriteFile(program.file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		programs = append(programs, program)
 	}
-	program = strings.ReplaceAll(program, urlInDocs, server.url)
-	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	return programs
+}
+
+// runDocCommand runs a command of Deno on files of one folder.
+func runDocCommand(t *testing.T, server *process, name string, args ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	command := clientCommand(ctx, server.target(), denoPath(t), "run", "-A", "--unstable-kv", "--no-config", "--check", file)
-	command.Dir = filepath.Dir(file)
+	command := clientCommand(ctx, server.target(), denoPath(t), append([]string{name, "--unstable-kv", "--no-config"}, args...)...)
+	command.Dir = filepath.Dir(args[len(args)-1])
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {
-		t.Errorf("%s: %v\n%s", filepath.Base(file), err, &stderr)
+		t.Errorf("%s %s: %v\n%s", name, filepath.Base(args[len(args)-1]), err, &stderr)
 	}
 	return stdout.String()
 }

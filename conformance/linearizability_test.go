@@ -5,7 +5,6 @@ import (
 	"flag"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -30,6 +29,10 @@ type conditions struct {
 // to their connections and to the server.
 func TestLinearizability(t *testing.T) {
 	t.Parallel()
+	overTransports(t, runLinearizability)
+}
+
+func runLinearizability(t *testing.T, over transportKind) {
 	seed := *linearizabilitySeed
 	if seed == 0 {
 		seed = rand.Uint64()
@@ -48,7 +51,7 @@ func TestLinearizability(t *testing.T) {
 					t.Logf("for the same choices: -linearizability.seed=%d", roundSeed)
 				}
 			})
-			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"))
+			server := serverOptions{transport: over}.start(t)
 			for start := time.Now(); ; roundSeed++ {
 				server = c.round(t, server, roundSeed)
 				if t.Failed() || time.Since(start) >= *linearizabilityDuration {

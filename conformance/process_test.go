@@ -48,10 +48,11 @@ func TestMain(m *testing.M) {
 
 // serverOptions say how to start a server.
 type serverOptions struct {
-	path string   // of the database
-	addr string   // a free port is found if it is empty
-	args []string // further ones of serve
-	env  []string // further variables
+	path      string        // of the database; a new one if it is empty
+	addr      string        // a free port is found if it is empty
+	transport transportKind // that of the program by itself if it is empty
+	args      []string      // further ones of serve
+	env       []string      // further variables
 }
 
 // process is a server that runs in a process of its own.
@@ -86,11 +87,18 @@ func (o serverOptions) launch(t *testing.T) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if o.path == "" {
+		o.path = filepath.Join(t.TempDir(), "kv.sqlite")
+	}
 	if o.addr == "" {
 		o.addr = freeAddr(t)
 	}
 	p := &process{serverOptions: o, url: "http://" + o.addr, exited: make(chan struct{}), stderr: &logBuffer{}}
-	args := append([]string{"serve", "--sqlite-path", o.path, "--addr", o.addr, "--admin-addr", ""}, o.args...)
+	args := []string{"serve", "--sqlite-path", o.path, "--addr", o.addr, "--admin-addr", ""}
+	if o.transport != "" {
+		args = append(args, o.transport.args()...)
+	}
+	args = append(args, o.args...)
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, args...)
 	p.cmd.Env = slices.Concat(plainEnviron(), []string{"DENO_KV_ACCESS_TOKEN=" + processToken}, o.env)
 	p.cmd.Stderr = p.stderr
@@ -117,12 +125,20 @@ func plainEnviron() []string {
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "DENO_KV_") })
 }
 
+// givenAddrs are those that a test has. It may not listen yet, or not at the moment.
+var givenAddrs sync.Map
+
+// freeAddr gives an address for a test to listen on, which no other test is given.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	for {
 		// Below the ports that systems hand out by themselves, or another test might
 		// be given this one before it is used.
 		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		if _, given := givenAddrs.LoadOrStore(addr, true); given {
+			continue
+		}
+		t.Cleanup(func() { givenAddrs.Delete(addr) })
 		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
 		switch {
 		case errors.Is(err, syscall.EADDRINUSE):
@@ -161,12 +177,24 @@ func (p *process) awaitReady(t *testing.T) {
 	t.Fatalf("the server does not get ready:\n%s", p.stderr)
 }
 
-// stop ends the server as a service manager does.
-func (p *process) stop(t *testing.T) {
+// terminate tells the server to stop, and does not wait for it.
+func (p *process) terminate(t *testing.T) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// stop ends the server as a service manager does.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.terminate(t)
+	p.awaitStop(t)
+}
+
+// awaitStop waits for a server that was told to stop.
+func (p *process) awaitStop(t *testing.T) {
+	t.Helper()
 	<-p.exited
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("the server ended with %d:\n%s", code, p.stderr)

@@ -69,18 +69,23 @@ func RunHTTP(t *testing.T, url, token string, known ...KnownDifference) {
 	for name, newClient := range httpClients {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			client := newClient()
-			t.Cleanup(client.CloseIdleConnections)
-			database, err := openHTTP(t.Context(), client, url, token)
-			if err != nil {
-				t.Fatalf("metadata exchange: %v", err)
-			}
-			for _, c := range casesOverHTTP(client, url, token) {
-				t.Run(c.name, func(t *testing.T) {
-					t.Parallel()
-					compare(t, c, runCase(t, c, database), known)
-				})
-			}
+			runOverHTTP(t, newClient(), url, token, known)
+		})
+	}
+}
+
+// runOverHTTP checks a live server with one client.
+func runOverHTTP(t *testing.T, client *http.Client, url, token string, known []KnownDifference) {
+	t.Helper()
+	t.Cleanup(client.CloseIdleConnections)
+	database, err := openHTTP(t.Context(), client, url, token)
+	if err != nil {
+		t.Fatalf("metadata exchange: %v", err)
+	}
+	for _, c := range casesOverHTTP(client, url, token) {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			compare(t, c, runCase(t, c, database), known)
 		})
 	}
 }

@@ -19,7 +19,7 @@
 // a failure. @deno/kv hides none of it, so there the program itself tries again.
 import assert from "node:assert/strict";
 import process from "node:process";
-import { createInterface } from "node:readline";
+import { ask } from "./driver.ts";
 import { KvU64, openKv, runtime } from "./runtime.ts";
 import { assertAbsent, assertValue, commit } from "./suite/assertions.ts";
 import { clockShows, expiring, pause, within } from "./suite/waiting.ts";
@@ -168,20 +168,6 @@ class Worker {
   }
 }
 
-/** Prints the signal, and waits for the driver's. */
-async function restart(): Promise<void> {
-  const input = createInterface({ input: process.stdin });
-  console.log("@restart");
-  try {
-    for await (const line of input) {
-      if (line === "restarted") return;
-    }
-    throw new Error("standard input ended before the line `restarted`");
-  } finally {
-    input.close();
-  }
-}
-
 async function main(): Promise<void> {
   assert.ok(mode === "quiet" || mode === "busy", "say `quiet` or `busy`");
   const kv = await openKv();
@@ -206,7 +192,7 @@ async function main(): Promise<void> {
   const worker = mode === "busy" ? new Worker(kv) : undefined;
   await worker?.advance(50);
 
-  await restart();
+  await ask("@restart", "restarted");
 
   await worker?.advance(50);
   await worker?.stop();
