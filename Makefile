@@ -16,11 +16,12 @@ FLOOR ?= $(TOOLS)/floor
 BENCHFLAGS ?=
 GROWTHFLAGS ?= -growth.entries=1000,100000,1000000,10000000 -growth.value-bytes=100
 SWEEPFLAGS ?= -sweep.keys=1000000
+RATIOFLAGS ?=
 
 # Many tests wait for a server or a client most of the time.
 GOTEST := go test -parallel 8 -timeout 20m
 
-.PHONY: run test lint generate generate-check unit race h2spec clients bench floor growth sweep fuzz fuzz-short clean
+.PHONY: run test lint generate generate-check unit race h2spec clients bench floor growth transport sweep fuzz fuzz-short clean
 
 run: ## Serve ./kvconnect.sqlite on :4512.
 	go run ./cmd/kvconnect serve
@@ -68,6 +69,9 @@ floor:
 growth: ## How the costs grow with the database; GROWTHFLAGS chooses, and some gigabytes are written to TMPDIR.
 	cd sqlitebackend && go test -run '^TestGrowth$$' -v -count=1 -timeout 0 -args \
 		-growth.rounds=11 -growth.slice=200ms -growth.load=5s $(GROWTHFLAGS)
+
+transport: ## What the transports carry, as ratios; needs h2load, and takes two minutes.
+	@cd conformance && go test -run '^TestTransportRatios$$' -count=1 -timeout 0 -args -ratios.rounds=5 $(RATIOFLAGS)
 
 sweep: ## How long writes take while a million keys expire.
 	cd sqlitebackend && go test -run '^TestSweepLetsWritesThrough$$' -v -count=1 -timeout 0 -args \
