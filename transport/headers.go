@@ -8,12 +8,10 @@ import (
 )
 
 func (c *conn) receiveHeaders(frame *http2.HeadersFrame) error {
+	c.header.begin(frame.StreamID, frame.StreamEnded())
 	if frame.HasPriority() && frame.Priority.StreamDep == frame.StreamID {
 		// The block must be read all the same, or the ones after it cannot be.
-		c.header.begin(frame.StreamID, frame.StreamEnded())
 		c.header.malformed = true
-	} else {
-		c.header.begin(frame.StreamID, frame.StreamEnded())
 	}
 	return c.readHeader(frame.HeaderBlockFragment(), frame.HeadersEnded())
 }
@@ -153,7 +151,7 @@ var (
 func (c *conn) answerTooLarge(id uint32) error {
 	c.mu.Lock()
 	defer c.unlock()
-	s := c.begin(id, &request{})
+	s := c.begin(id, &request{declaredBytes: c.header.contentLength, windowBytes: streamWindowBytes})
 	s.remoteEnded = c.header.ended
 	c.beginUpload(s)
 	c.reply(s, Reply{Head: headTooLarge, Body: []byte("the header of the request is too large")})

@@ -185,6 +185,29 @@ func TestHeaderTooLarge(t *testing.T) {
 	})
 }
 
+// A client that is refused for its header is told at once that its body is not wanted.
+func TestBodyAfterHeaderTooLarge(t *testing.T) {
+	t.Parallel()
+	server := start(t)
+	c := dial(t, server.address)
+	fields := post("/v2/echo", "content-length", strconv.Itoa(100<<20))
+	for i := range 2*maxHeaderBytes/1000 + 1 {
+		fields = append(fields, "x-"+strconv.Itoa(i), strings.Repeat("x", 1000))
+	}
+	stream := c.newStream()
+	pieces := slices.Collect(slices.Chunk(c.encode(fields...), defaultFrameSize))
+	c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: pieces[0]}))
+	for i, piece := range pieces[1:] {
+		c.must(c.WriteContinuation(stream, i == len(pieces)-2, piece))
+	}
+	r := c.at(stream)
+	c.until("the reply", func() bool { return r.status != "" })
+	c.wantAlive() // and what comes after the reply is here
+	if r.status != "431" || r.reset == nil || *r.reset != http2.ErrCodeNo {
+		t.Errorf("status %s, %v, want 431 and a reset with NO_ERROR", r.status, r)
+	}
+}
+
 // The table of a client may change its size at any time, up to what the server allows.
 func TestHeaderTable(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ type Options struct {
 	// PingAfter is the silence of a client after which it is asked for a sign of
 	// life, and PingTimeout how long that may take.
 	PingAfter, PingTimeout time.Duration
-	// WriteTimeout is how long a client may take for the next 64 KiB that are sent to it.
+	// WriteTimeout is how long a client may take for the next 8 KiB that are sent to it.
 	WriteTimeout time.Duration
 }
 
