@@ -130,6 +130,26 @@ func TestEncodeWatchFrameMarksEveryKeyAsChanged(t *testing.T) {
 	}
 }
 
+func TestReadDisabledFrame(t *testing.T) {
+	t.Parallel()
+	frame := protocol.ReadDisabledFrame()
+	if got, want := binary.LittleEndian.Uint32(frame), len(frame)-4; int(got) != want {
+		t.Errorf("the frame says %d bytes and has %d", got, want)
+	}
+	var got datapath.WatchOutput
+	if err := proto.Unmarshal(frame[4:], &got); err != nil {
+		t.Fatal(err)
+	}
+	want := &datapath.WatchOutput{Status: datapath.SnapshotReadStatus_SR_READ_DISABLED}
+	if diff := cmp.Diff(want, &got, protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+	frame[4] = 0
+	if bytes.Equal(frame, protocol.ReadDisabledFrame()) {
+		t.Error("two frames share their memory")
+	}
+}
+
 func TestSharedWatchFrame(t *testing.T) {
 	t.Parallel()
 	state := protocol.WatchOutput{Entries: []*protocol.Entry{nil, {Key: []byte{1}, Versionstamp: protocol.VersionstampOf(1)}}}

@@ -77,11 +77,33 @@ var (
 	ErrUnauthenticated = errors.New("no token: send the header \"Authorization: Bearer <token>\" (Deno takes it from DENO_KV_ACCESS_TOKEN)")
 
 	// ErrInvalidAccessToken: the token of a metadata exchange is not known.
-	ErrInvalidAccessToken = errors.New("invalid access token: set DENO_KV_ACCESS_TOKEN to the token that kvconnect printed at its first start, or to the one given to it")
+	ErrInvalidAccessToken = errors.New("invalid access token: set DENO_KV_ACCESS_TOKEN to a token that kvconnect has printed, or to the one that it was given")
 
 	// ErrInvalidDataPathToken: the token of a data path call is not one that
 	// this server issued for the database, or has expired.
 	ErrInvalidDataPathToken = errors.New("invalid or expired data path token: open the database again to get a new one")
+
+	// ErrTokenRevoked: the access token was revoked, or its database deleted.
+	ErrTokenRevoked = errors.New("the access token was revoked: ask the operator of the server for a new one")
+
+	// ErrTokenExpired: the access token has expired.
+	ErrTokenExpired = errors.New("the access token has expired: ask the operator of the server for a new one")
+
+	// ErrTokenMistyped: the access token looks like one of this server, but its
+	// checksum does not fit.
+	ErrTokenMistyped = errors.New("the access token is mistyped or cut off, its checksum does not fit: copy it again, whole")
+
+	// ErrReadOnlyToken: an atomic write with a token of the scope read.
+	ErrReadOnlyToken = errors.New("this access token may only read: to write, open the database with a token of the scope write")
+
+	// ErrTooManyRequests: above the quota of the token or the database.
+	ErrTooManyRequests = errors.New("too many requests")
+
+	// ErrTooManyWatches: above the quota of the token or the database.
+	ErrTooManyWatches = errors.New("too many open watches")
+
+	// ErrDatabaseFull: the write would make the file grow beyond its maximum size.
+	ErrDatabaseFull = errors.New("the database has reached its maximum size: delete what is not needed, or ask the operator of the server for more space")
 
 	// ErrInvalidDatabaseID: the database id of a data path call is missing or no UUID.
 	ErrInvalidDatabaseID = errors.New("the database id is missing or malformed: send the id from the metadata exchange in x-denokv-database-id (version 1: x-transaction-domain-id)")
@@ -112,13 +134,21 @@ var (
 	ErrDamaged = errors.New("the database is damaged where this request reads: restore it from a backup, or see the log of the server")
 
 	// ErrClosed: the backend was closed. It is an ErrUnavailable.
-	ErrClosed error = closedError{}
+	ErrClosed error = unavailableError("the database is closed")
+
+	// ErrNoRoom: too many other databases are in use. It is an ErrUnavailable.
+	ErrNoRoom error = unavailableError("too many databases are in use at the moment")
+
+	// ErrNoIdentityKeys: an access token of the identity provider cannot be checked,
+	// because its keys could not be read since the start. It is an ErrUnavailable.
+	ErrNoIdentityKeys error = unavailableError("the keys of the identity provider have not arrived yet")
 )
 
-type closedError struct{}
+// unavailableError is an ErrUnavailable of which is known why.
+type unavailableError string
 
-func (closedError) Error() string        { return "the database is closed" }
-func (closedError) Is(target error) bool { return target == ErrUnavailable }
+func (e unavailableError) Error() string      { return string(e) }
+func (unavailableError) Is(target error) bool { return target == ErrUnavailable }
 
 // MutationTypeError is an ErrTypeMismatch. Its text is the reference server's to
 // the letter, because programs match on it, and is therefore given without

@@ -49,6 +49,16 @@ const frameHeaderBytes = 4
 // KeepAliveFrame is the frame without a message that keeps a watch stream alive.
 func KeepAliveFrame() []byte { return make([]byte, frameHeaderBytes) }
 
+// ReadDisabledFrame is the frame that says that the keys cannot be read any more. It is the
+// last of a stream.
+func ReadDisabledFrame() []byte {
+	const status = uint64(datapath.SnapshotReadStatus_SR_READ_DISABLED)
+	size := sizeVarintField(fieldWatchOutputStatus, status)
+	frame := make([]byte, frameHeaderBytes, frameHeaderBytes+size)
+	binary.LittleEndian.PutUint32(frame, uint32(size)) //nolint:gosec // a few bytes
+	return appendVarintField(frame, fieldWatchOutputStatus, status)
+}
+
 // EncodeFrame gives one frame of the stream: the length of the message and the
 // message. Every key is marked as changed, whether it did or not, because
 // clients take an unmarked key for a deleted one.
