@@ -18,26 +18,41 @@ var allowedImports = map[string][]string{
 	"protocol":          {"protocol/datapath", "protocol/v8value"},
 	"protocol/datapath": {},
 	"protocol/v8value":  {},
+	"access":            {"protocol", "protocol/datapath", "protocol/v8value"},
 	"transport":         {},
-	"kvconnect":         {"protocol", "protocol/datapath", "protocol/v8value", "transport"},
+	"kvconnect":         {"access", "protocol", "protocol/datapath", "protocol/v8value", "transport"},
 	"sqlitebackend": {
 		"protocol", "protocol/datapath", "protocol/v8value", "sqlitebackend/internal/statement",
 	},
 	"sqlitebackend/internal/statement": {},
-	"auth":                             {"protocol", "protocol/datapath", "protocol/v8value"},
-	"conformance":                      {"kvconnect", "protocol", "protocol/datapath", "protocol/v8value", "transport"},
+	"auth":                             {"access", "protocol", "protocol/datapath", "protocol/v8value"},
+	"control":                          {"access", "auth", "protocol", "protocol/datapath", "protocol/v8value"},
+	"databases": {
+		"access", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value", "transport",
+	},
+	"conformance": {"access", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value", "transport"},
 	"cmd/kvconnect": {
-		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
+		"access", "auth", "control", "databases", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
 		"sqlitebackend", "sqlitebackend/internal/statement", "transport",
-		"cmd/kvconnect/internal/bench", "cmd/kvconnect/internal/httpconn", "cmd/kvconnect/internal/service",
+		"cmd/kvconnect/internal/admin", "cmd/kvconnect/internal/bench", "cmd/kvconnect/internal/datadir",
+		"cmd/kvconnect/internal/httpconn", "cmd/kvconnect/internal/service",
+	},
+	"cmd/kvconnect/internal/admin": {
+		"access", "auth", "control", "databases", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
+		"sqlitebackend", "sqlitebackend/internal/statement", "transport", "cmd/kvconnect/internal/datadir",
 	},
 	"cmd/kvconnect/internal/bench": {
 		"cmd/kvconnect/internal/httpconn", "protocol", "protocol/datapath", "protocol/v8value",
 	},
+	"cmd/kvconnect/internal/datadir": {
+		"access", "auth", "control", "databases", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
+		"sqlitebackend", "sqlitebackend/internal/statement", "transport",
+	},
 	"cmd/kvconnect/internal/httpconn": {},
 	"cmd/kvconnect/internal/service": {
-		"auth", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
+		"access", "auth", "control", "databases", "kvconnect", "protocol", "protocol/datapath", "protocol/v8value",
 		"sqlitebackend", "sqlitebackend/internal/statement", "transport",
+		"cmd/kvconnect/internal/admin", "cmd/kvconnect/internal/datadir",
 	},
 }
 
