@@ -16,21 +16,34 @@ func (tx *groupTx) atomicWrite(write protocol.AtomicWrite) (protocol.AtomicWrite
 	if len(failed) > 0 {
 		return protocol.AtomicWriteOutput{Status: protocol.AtomicWriteCheckFailed, FailedChecks: failed}, nil
 	}
-	if mayFailHalfway(write.Mutations) {
+	bounded := tx.maxFileBytes > 0 && mayGrow(write.Mutations)
+	if bounded || mayFailHalfway(write.Mutations) {
 		if err := tx.protect(); err != nil {
 			return protocol.AtomicWriteOutput{}, mark("begin atomic write", err)
 		}
 	}
 	version := tx.nextVersion()
-	for i, mutation := range write.Mutations {
-		if err := tx.mutate(mutation, version); err != nil {
-			return protocol.AtomicWriteOutput{}, fmt.Errorf("mutation %d: %w", i, err)
-		}
+	if bounded {
+		err = tx.mutateWithinBound(write.Mutations, version)
+	} else {
+		err = tx.mutateAll(write.Mutations, version)
+	}
+	if err != nil {
+		return protocol.AtomicWriteOutput{}, err
 	}
 	return protocol.AtomicWriteOutput{
 		Status:       protocol.AtomicWriteCommitted,
 		Versionstamp: protocol.VersionstampOf(version),
 	}, nil
+}
+
+func (tx *groupTx) mutateAll(mutations []protocol.Mutation, version int64) error {
+	for i, mutation := range mutations {
+		if err := tx.mutate(mutation, version); err != nil {
+			return fmt.Errorf("mutation %d: %w", i, err)
+		}
+	}
+	return nil
 }
 
 // mayFailHalfway tells whether mutations may fail, for a reason that lies in them, when

@@ -16,14 +16,25 @@ type Options struct {
 	// Path of the file; relative to the working directory if not absolute.
 	// Unless ReadOnly is set, a file that is not there is made.
 	Path string
+	// NewDatabaseID is the id of a database that has none yet, because its file is new or
+	// from elsewhere; a random one if it is zero.
+	NewDatabaseID uuid.UUID
 	// ReadOnly opens the file for reading only. It must exist and have the
 	// tables of a current Deno KV database.
 	ReadOnly bool
 	// Durability says what a power cut may cost; DurabilityFull if empty.
 	Durability Durability
 	// ReadConns is the number of snapshot reads served at once; 0 for one
-	// that fits the machine.
+	// that fits the machine. One connection is opened at first, others when
+	// they are needed.
 	ReadConns int
+	// CacheBytes is how much memory the page caches of the database may take
+	// together; 0 for 64 MiB that writes use and 16 MiB for each of ReadConns.
+	// It is taken as it is needed. A connection has 64 KiB at least, and some
+	// memory beside its cache, about 0.1 MB.
+	CacheBytes int64
+	// MaxFileBytes is as for SetMaxFileBytes.
+	MaxFileBytes int64
 	// Clock is the system's if nil.
 	Clock Clock
 	// Logger gets what no caller can be told; it is discarded if nil.

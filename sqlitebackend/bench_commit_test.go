@@ -41,6 +41,8 @@ func BenchmarkCommit(b *testing.B) {
 	op := sets(backend)
 	b.Run("writers=1", func(b *testing.B) { benchmark(b, op) })
 	b.Run(fmt.Sprintf("writers=%d", benchWriters), func(b *testing.B) { benchmarkTogether(b, benchWriters, op) })
+	backend.SetMaxFileBytes(1 << 40)
+	b.Run(fmt.Sprintf("writers=%d,bounded", benchWriters), func(b *testing.B) { benchmarkTogether(b, benchWriters, op) })
 }
 
 // benchmarkTogether is benchmark with the operations shared out among workers.

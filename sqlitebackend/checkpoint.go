@@ -29,7 +29,8 @@ const (
 // take the writer's turn, so that the WAL can begin anew. Its file is never made
 // shorter before the end: to write over it costs half as much as to append.
 type checkpointer struct {
-	conn   *conn
+	open   func() (*conn, error)
+	conn   *conn // nil until the first checkpoint; it belongs to the loop
 	queue  *writeQueue
 	logger *slog.Logger
 
@@ -41,11 +42,12 @@ type checkpointer struct {
 	done   chan struct{}
 }
 
-// startCheckpointer takes over conn; close must be called in the end.
-func startCheckpointer(c *conn, queue *writeQueue, logger *slog.Logger) *checkpointer {
+// startCheckpointer takes what opens the connection, which many a database never needs;
+// close must be called in the end.
+func startCheckpointer(open func() (*conn, error), queue *writeQueue, logger *slog.Logger) *checkpointer {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &checkpointer{
-		conn: c, queue: queue, logger: logger,
+		open: open, queue: queue, logger: logger,
 		wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
 	}
 	p.duePages.Store(checkpointPages)
@@ -57,6 +59,9 @@ func startCheckpointer(c *conn, queue *writeQueue, logger *slog.Logger) *checkpo
 func (p *checkpointer) close() error {
 	p.cancel()
 	<-p.done
+	if p.conn == nil {
+		return nil
+	}
 	return p.conn.close()
 }
 
@@ -120,6 +125,11 @@ func patiencePragma(walPages int64) string {
 // run makes a checkpoint and gives the number of pages that stay in the WAL; 0 if it can
 // begin anew.
 func (p *checkpointer) run(mode string) (leftPages int64, err error) {
+	if p.conn == nil {
+		if p.conn, err = p.open(); err != nil {
+			return p.walPages.Load(), fmt.Errorf("open a connection for checkpoints: %w", err)
+		}
+	}
 	columns, err := p.conn.query("pragma wal_checkpoint(" + mode + ")")
 	if err != nil {
 		return p.walPages.Load(), fmt.Errorf("checkpoint %s: %w", mode, err)

@@ -1,6 +1,7 @@
 package sqlitebackend
 
 import (
+	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -67,18 +68,36 @@ func (c *conn) script(query string, args ...driver.Value) error {
 // query runs a statement that is not kept prepared, and gives the columns of its first
 // row; nil if there is none.
 func (c *conn) query(query string, args ...driver.Value) (columns []driver.Value, err error) {
-	rows, err := c.db.Query(query, args)
+	return c.queryUntil(context.Background(), query, args...)
+}
+
+// queryUntil is query for a statement that may take long. If ctx ends before it has, the
+// error is ctx's.
+func (c *conn) queryUntil(ctx context.Context, query string, args ...driver.Value) (columns []driver.Value, err error) {
+	named := make([]driver.NamedValue, len(args))
+	for i, value := range args {
+		named[i] = driver.NamedValue{Ordinal: i + 1, Value: value}
+	}
+	rows, err := c.db.QueryContext(ctx, query, named)
 	if err != nil {
-		return nil, err
+		return nil, interrupted(ctx, err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	columns = make([]driver.Value, len(rows.Columns()))
 	if err := rows.Next(columns); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
-		return nil, err
+		return nil, interrupted(ctx, err)
 	}
 	return columns, nil
+}
+
+// interrupted gives the error of ctx for that of a statement which ended with it.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil && isSQLiteError(err, sqlite3.ErrInterrupt) {
+		return ctx.Err()
+	}
+	return err
 }
 
 // queryInt is query for the integer in the first column; 0 if there is no row, or a

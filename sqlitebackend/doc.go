@@ -17,6 +17,11 @@
 //     (checkpoint.go).
 //   - Versionstamps strictly increase in commit order. A write that fails takes
 //     none.
+//   - With Options.MaxFileBytes, no write that adds something makes the file grow beyond
+//     that, whatever shares its group; deletes always go on (size_bound.go).
+//   - A read never fails because a connection cannot be opened: one is there from the
+//     start, and it waits for that (read_pool.go). What is opened later is the same file
+//     (same_file.go).
 //   - From its expiry time on a key is absent for reads, checks, sums and watches,
 //     whether or not the sweeper removed it yet. Time as the backend sees it never
 //     goes back, so a key that was seen to expire stays so.

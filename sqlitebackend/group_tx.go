@@ -17,6 +17,9 @@ type groupTx struct {
 	// taken when the task begins: the transaction may have waited for its lock
 	// for seconds, in which readers have seen keys expire.
 	nowMs int64
+	// maxFileBytes is what the file may not grow beyond; 0 for no bound.
+	maxFileBytes int64
+	pageBytes    int64 // 0 until a write measures the file
 
 	groupTxState
 	begunVersion int64
@@ -38,7 +41,7 @@ type groupTxState struct {
 	earliestExpiryMs int64    // of the keys written; 0 for none
 }
 
-func beginGroup(c *conn, clock *expiryClock) (*groupTx, error) {
+func beginGroup(c *conn, clock *expiryClock, maxFileBytes int64) (*groupTx, error) {
 	if err := c.exec(beginWrite); err != nil {
 		return nil, err
 	}
@@ -49,7 +52,10 @@ func beginGroup(c *conn, clock *expiryClock) (*groupTx, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.exec(rollback))
 	}
-	return &groupTx{conn: c, clock: clock, groupTxState: groupTxState{version: version}, begunVersion: version}, nil
+	return &groupTx{
+		conn: c, clock: clock, maxFileBytes: maxFileBytes,
+		groupTxState: groupTxState{version: version}, begunVersion: version,
+	}, nil
 }
 
 // runTask runs one task. If it fails, nothing of it remains, or the transaction is

@@ -45,12 +45,13 @@ func open(options Options) (_ *Backend, err error) {
 	if err != nil {
 		return nil, err
 	}
+	cache := divideCache(options.CacheBytes, options.ReadConns)
 	if err := refuse(path, options.ReadOnly); err != nil {
 		return nil, err
 	}
 	b := &Backend{path: path, clock: &expiryClock{clock: options.Clock}, hub: newHub(), sweepKeys: minSweepKeys, logger: options.Logger}
 	b.announcedMs = b.clock.nowMs()
-	var writeConn, checkpointConn *conn
+	var writeConn *conn
 	defer func() {
 		if err == nil {
 			return
@@ -58,16 +59,14 @@ func open(options Options) (_ *Backend, err error) {
 		if b.reads != nil {
 			err = errors.Join(err, b.reads.close())
 		}
-		for _, c := range []*conn{checkpointConn, writeConn} {
-			if c != nil {
-				err = errors.Join(err, c.close())
-			}
+		if writeConn != nil {
+			err = errors.Join(err, writeConn.close())
 		}
 	}()
 
 	// The connection that writes comes first: it makes the file and its tables.
 	if !options.ReadOnly {
-		if writeConn, b.id, err = openWriteConn(path, synchronous); err != nil {
+		if writeConn, b.id, err = openWriteConn(path, options.NewDatabaseID, synchronous, cachePragma(cache.write)); err != nil {
 			return nil, err
 		}
 		// A link that led nowhere until now has another name from the next start.
@@ -75,9 +74,6 @@ func open(options Options) (_ *Backend, err error) {
 			return nil, err
 		}
 		b.path = path
-		if checkpointConn, err = openConn(path, "rw", synchronous); err != nil {
-			return nil, err
-		}
 	}
 	mode := "ro"
 	if options.ReadOnly {
@@ -88,7 +84,14 @@ func open(options Options) (_ *Backend, err error) {
 			options.Logger.Warn("the folder cannot be written to: the file is taken to be one that nobody changes")
 		}
 	}
-	if b.reads, err = openReadPool(path, mode, options.ReadConns, b.clock); err != nil {
+	file, err := sameFileAs(path)
+	if err != nil {
+		return nil, err
+	}
+	b.reads, err = newReadPool(options.ReadConns, func() (*conn, error) {
+		return file.open(mode, busyTimeout, "query_only = true", cachePragma(cache.read))
+	}, b.clock, options.Logger)
+	if err != nil {
 		return nil, err
 	}
 	var firstExpiryMs int64
@@ -109,7 +112,10 @@ func open(options Options) (_ *Backend, err error) {
 		b.expiry = newExpiryLoop(options.Clock, b.announceExpired, options.Logger)
 	} else {
 		b.expiry = newExpiryLoop(options.Clock, b.sweepExpired, options.Logger)
-		b.writer = newWriter(writeConn, checkpointConn, b)
+		b.writer = newWriter(writeConn, func() (*conn, error) {
+			return file.open("rw", synchronous, cachePragma(checkpointCacheBytes))
+		}, b)
+		b.SetMaxFileBytes(options.MaxFileBytes)
 	}
 	b.expiry.start()
 	if expires {
@@ -148,6 +154,9 @@ func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = systemClock{}
 	}
+	if o.NewDatabaseID == uuid.Nil {
+		o.NewDatabaseID = uuid.New()
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -157,14 +166,14 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func openWriteConn(path, synchronous string) (*conn, uuid.UUID, error) {
-	c, err := openConn(path, "rwc", busyTimeout, synchronous, "cache_size = -65536")
+func openWriteConn(path string, newID uuid.UUID, pragmas ...string) (*conn, uuid.UUID, error) {
+	c, err := openConn(path, "rwc", append([]string{busyTimeout}, pragmas...)...)
 	if err != nil {
 		return nil, uuid.UUID{}, err
 	}
 	// The tables come before the journal mode, so that a file that cannot be
 	// used stays as it was.
-	id, err := migrate(c)
+	id, err := migrate(c, newID)
 	if err == nil {
 		err = useWAL(c)
 	}
@@ -199,6 +208,12 @@ func resolve(path string) (string, error) {
 		return "", errors.New("it is a folder: name a file in it")
 	}
 	return absolute, nil
+}
+
+// IsDamage tells whether Open failed because of what is in the file, so that trying again
+// does not help.
+func IsDamage(err error) bool {
+	return errors.Is(err, ErrSchema) || isSQLiteError(err, sqlite3.ErrNotADB) || isSQLiteError(err, sqlite3.ErrCorrupt)
 }
 
 // hint adds what to do about the errors of SQLite that an operator meets.

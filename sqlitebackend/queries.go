@@ -26,6 +26,9 @@ const (
 
 	selectVersion
 	updateVersion
+	pageCount
+	pageSize
+	freePageCount
 
 	selectEarliestExpiry
 	selectEarliestExpiryAfter
@@ -76,6 +79,9 @@ var queries = [queryCount]struct {
 
 	selectVersion: {text: "select version from data_version where k = 0"},
 	updateVersion: {text: "update data_version set version = ?1 where k = 0", integers: 1},
+	pageCount:     {text: "pragma page_count"},
+	pageSize:      {text: "pragma page_size"},
+	freePageCount: {text: "pragma freelist_count"},
 
 	selectEarliestExpiry:      {text: "select min(expiration_ms) from kv where expiration_ms >= 0"},
 	selectEarliestExpiryAfter: {text: "select min(expiration_ms) from kv where expiration_ms > ?1", integers: 1},

@@ -3,38 +3,48 @@ package sqlitebackend
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kvconnect/kvconnect/protocol"
 )
 
-// readPool lends read connections, the one that came back last before others: each has
-// a cache of its own, and the fewer are in use, the warmer they are. It is safe for
-// concurrent use.
-type readPool struct {
-	clock *expiryClock
-	size  int
+// reopenPause is the pause after a connection could not be opened.
+const reopenPause = time.Second
 
-	mu      sync.Mutex
-	idle    []*conn      // guarded by mu
-	waiting []chan *conn // guarded by mu: who waits for a connection, in order; each has room for it
-	closed  bool         // guarded by mu
+// readPool lends read connections, the one that came back last before others: each has
+// a cache of its own, and the fewer are in use, the warmer they are. One is there from the
+// start and others are opened when all are lent out. If another cannot be opened, no read
+// fails: it waits for a connection that comes back. A connection stays open until the pool
+// is closed. It is safe for concurrent use.
+type readPool struct {
+	clock  *expiryClock
+	logger *slog.Logger
+	size   int // the most connections that there may be
+	open   func() (*conn, error)
+
+	mu       sync.Mutex
+	idle     []*conn      // guarded by mu
+	opened   int          // guarded by mu: connections, idle, lent out or being opened
+	waiting  []chan *conn // guarded by mu: who waits for a connection, in order; each has room for it
+	reopenAt time.Time    // guarded by mu: when the next may be opened, after one could not be
+	closed   bool         // guarded by mu
 
 	allIdle chan struct{} // closed once the pool is, and all connections are back
 }
 
-func openReadPool(path, mode string, size int, clock *expiryClock) (*readPool, error) {
-	p := &readPool{clock: clock, allIdle: make(chan struct{})}
-	for range size {
-		c, err := openConn(path, mode, busyTimeout, "query_only = true", "cache_size = -16384")
-		if err != nil {
-			return nil, errors.Join(err, p.close())
-		}
-		p.idle = append(p.idle, c)
-		p.size++
+// newReadPool opens the first connection; close must be called in the end.
+func newReadPool(size int, open func() (*conn, error), clock *expiryClock, logger *slog.Logger) (*readPool, error) {
+	first, err := open()
+	if err != nil {
+		return nil, err
 	}
-	return p, nil
+	return &readPool{
+		clock: clock, logger: logger, size: size, open: open,
+		idle: []*conn{first}, opened: 1, allIdle: make(chan struct{}),
+	}, nil
 }
 
 // close waits for the connections lent out. It must be called once.
@@ -48,7 +58,7 @@ func (p *readPool) close() error {
 	p.signalAllIdle()
 	p.mu.Unlock()
 	<-p.allIdle
-	errs := make([]error, 0, p.size)
+	errs := make([]error, 0, len(p.idle))
 	for _, c := range p.idle {
 		errs = append(errs, c.close())
 	}
@@ -57,7 +67,7 @@ func (p *readPool) close() error {
 
 // signalAllIdle lets close go on if it may. p.mu must be held.
 func (p *readPool) signalAllIdle() {
-	if p.closed && len(p.idle) == p.size {
+	if p.closed && len(p.idle) == p.opened {
 		close(p.allIdle)
 	}
 }
@@ -76,6 +86,11 @@ func (p *readPool) take(ctx context.Context) (*conn, error) {
 		p.mu.Unlock()
 		return c, nil
 	}
+	if p.opened < p.size && !p.clock.clock.Now().Before(p.reopenAt) {
+		p.opened++
+		p.mu.Unlock()
+		return p.takeAnother(ctx)
+	}
 	connection := make(chan *conn, 1)
 	p.waiting = append(p.waiting, connection)
 	p.mu.Unlock()
@@ -88,6 +103,30 @@ func (p *readPool) take(ctx context.Context) (*conn, error) {
 	case <-ctx.Done():
 		p.giveUp(connection)
 		return nil, ctx.Err()
+	}
+}
+
+// takeAnother opens a connection that p.opened counts already.
+func (p *readPool) takeAnother(ctx context.Context) (*conn, error) {
+	c, err := p.open()
+	p.mu.Lock()
+	switch {
+	case err != nil:
+		p.opened--
+		p.reopenAt = p.clock.clock.Now().Add(reopenPause)
+		p.signalAllIdle()
+		others := p.opened
+		p.mu.Unlock()
+		p.logger.Warn("a further read connection cannot be opened, reads wait for those there are", "open", others, "error", err)
+		return p.take(ctx)
+	case p.closed:
+		p.idle = append(p.idle, c)
+		p.signalAllIdle()
+		p.mu.Unlock()
+		return nil, protocol.ErrClosed
+	default:
+		p.mu.Unlock()
+		return c, nil
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // The ways to use a file, as the system call access numbers them.
@@ -24,11 +22,7 @@ func refuse(path string, readOnly bool) error {
 	if !readOnly && errors.Is(access(path, mayRead|mayWrite), fs.ErrPermission) {
 		return fs.ErrPermission // SQLite would open it for reading; the caller names the path
 	}
-	mode := "ro"
-	if isAbsent(path+"-wal") && isAbsent(path+"-journal") {
-		mode = immutableMode // nobody is writing to it, and all of it is in the one file
-	}
-	c, err := openConn(path, mode, busyTimeout)
+	c, err := openUntouched(path)
 	if err == nil {
 		if readOnly {
 			_, err = inspect(c, path)
@@ -37,10 +31,19 @@ func refuse(path string, readOnly bool) error {
 		}
 		err = errors.Join(err, c.close())
 	}
-	if errors.Is(err, ErrSchema) || isSQLiteError(err, sqlite3.ErrNotADB) || isSQLiteError(err, sqlite3.ErrCorrupt) {
+	if IsDamage(err) {
 		return err
 	}
 	return nil // the file is not there yet, or opening it fails again, with what there is to say
+}
+
+// openUntouched opens a file so that it is left as it was, with the exceptions above.
+func openUntouched(path string) (*conn, error) {
+	mode := "ro"
+	if isAbsent(path+"-wal") && isAbsent(path+"-journal") {
+		mode = immutableMode // nobody is writing to it, and all of it is in the one file
+	}
+	return openConn(path, mode, busyTimeout)
 }
 
 func isAbsent(path string) bool {

@@ -77,9 +77,9 @@ const (
 	selectDatabaseID    = "select id from kvconnect_database where k = 0"
 )
 
-// migrate brings the tables to schemaVersion and gives the database an id if it
-// has none, in one transaction: a file that cannot be used is left as it was.
-func migrate(c *conn) (id uuid.UUID, err error) {
+// migrate brings the tables to schemaVersion and gives the database newID if it has no id,
+// in one transaction: a file that cannot be used is left as it was.
+func migrate(c *conn, newID uuid.UUID) (id uuid.UUID, err error) {
 	if err := c.script("begin immediate"); err != nil {
 		return uuid.UUID{}, err
 	}
@@ -106,7 +106,7 @@ func migrate(c *conn) (id uuid.UUID, err error) {
 	if err := c.script(createDatabaseTable); err != nil {
 		return uuid.UUID{}, err
 	}
-	if err := c.script("insert or ignore into kvconnect_database (k, id) values (0, ?1)", uuid.NewString()); err != nil {
+	if err := c.script("insert or ignore into kvconnect_database (k, id) values (0, ?1)", newID.String()); err != nil {
 		return uuid.UUID{}, err
 	}
 	if id, _, err = readDatabaseID(c); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/kvconnect/kvconnect/protocol"
 )
@@ -30,13 +31,15 @@ type writer struct {
 	expiry     *expiryLoop
 	checkpoint *checkpointer
 	queue      writeQueue
+
+	maxFileBytes atomic.Int64 // 0 for no bound
 }
 
-// newWriter takes over both connections; checkpointAndClose must be called in the end.
-func newWriter(c, checkpointConn *conn, b *Backend) *writer {
+// newWriter takes over the connection; checkpointAndClose must be called in the end.
+func newWriter(c *conn, openCheckpointConn func() (*conn, error), b *Backend) *writer {
 	w := &writer{conn: c, clock: b.clock, hub: b.hub, expiry: b.expiry}
 	c.raw.CountWAL()
-	w.checkpoint = startCheckpointer(checkpointConn, &w.queue, b.logger)
+	w.checkpoint = startCheckpointer(openCheckpointConn, &w.queue, b.logger)
 	return w
 }
 
@@ -129,7 +132,7 @@ func (w *writer) commitGroup(group []*task) []error {
 // undone alone, so that nothing was committed.
 func (w *writer) commit(group []*task, errs []error) (unspoilt bool) {
 	unspoilt = true
-	tx, err := beginGroup(w.conn, w.clock)
+	tx, err := beginGroup(w.conn, w.clock, w.maxFileBytes.Load())
 	if err == nil {
 		for i, t := range group {
 			errs[i] = tx.runTask(t.runSafely)
