@@ -1,141 +1,157 @@
 package auth
 
 import (
-	"crypto/ed25519"
+	"context"
 	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
-	"fmt"
+	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/protocol"
 )
 
-const (
-	// announcedLifetime is what clients are told. Deno asks for new metadata
-	// about once a minute whatever it says, but asks without a pause once it has
-	// passed, so it must outlast any clock that is merely wrong.
-	announcedLifetime = 24 * time.Hour
+// Options is what an Authority is made from.
+type Options struct {
+	Registry Registry
+	Keys     *KeyRing
+	// Master is the hash of the access token that opens every database; nil for none.
+	Master *AccessTokenHash
+	// Identity verifies access tokens of another issuer; nil for none.
+	Identity IdentityVerifier
+	// Now is time.Now if nil.
+	Now func() time.Time
+}
 
-	// tokenLifetime is how long a data path token is valid. @deno/kv goes on
-	// with the old token while it fetches a new one, and a client's clock may
-	// be behind.
-	tokenLifetime = 2 * announcedLifetime
-
-	// maxTokenBytes is above any token issued here; what is longer is not looked
-	// at.
-	maxTokenBytes = 1024
-
-	issuer = "kvconnect"
-)
-
-// Authority knows one access token, which opens every database, and issues and
-// verifies data path tokens. It is safe for concurrent use.
+// Authority decides on access tokens, and issues and verifies data path tokens. It is safe
+// for concurrent use.
 type Authority struct {
-	accessToken AccessTokenHash
-	subject     string // of the data path tokens issued here
-	signingKey  ed25519.PrivateKey
-	now         func() time.Time
-	parser      *jwt.Parser
-	verified    *tokenCache
+	registry Registry
+	master   *masterToken // nil for none
+	identity IdentityVerifier
+	external *externalGrants
+	now      func() time.Time
+	parser   *jwt.Parser
+
+	changing sync.Mutex // held while signing is replaced
+	signing  atomic.Pointer[signing]
 }
 
-// New gives an Authority that accepts the given access token and signs with the
-// given key. now is time.Now if nil.
-func New(accessToken AccessTokenHash, signingKey ed25519.PrivateKey, now func() time.Time) *Authority {
-	if now == nil {
-		now = time.Now
+// signing is the keys, and the tokens that were verified with them. It is replaced as one:
+// a token that another ring verified must be verified again.
+type signing struct {
+	keys     *KeyRing
+	verified *tokenCache
+}
+
+// New gives an Authority.
+func New(options Options) *Authority {
+	a := &Authority{
+		registry: options.Registry,
+		identity: options.Identity,
+		external: newExternalGrants(options.Registry, maxExternalGrants),
+		now:      options.Now,
 	}
-	return &Authority{
-		accessToken: accessToken,
-		subject:     subjectOf(accessToken),
-		signingKey:  signingKey,
-		now:         now,
-		parser: jwt.NewParser(
-			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}),
-			jwt.WithIssuer(issuer),
-			jwt.WithSubject(subjectOf(accessToken)),
-			jwt.WithExpirationRequired(),
-			jwt.WithTimeFunc(now),
-		),
-		verified: newTokenCache(maxCachedTokens),
+	if a.now == nil {
+		a.now = time.Now
 	}
-}
-
-// subjectOf binds data path tokens to the access token that they were given for:
-// with another one they are worth nothing. It tells nothing of the token.
-func subjectOf(accessToken AccessTokenHash) string {
-	fingerprint := sha256.Sum256(append([]byte("data path subject "), accessToken[:]...))
-	return hex.EncodeToString(fingerprint[:8])
-}
-
-// VerifyAccessToken fails with protocol.ErrInvalidAccessToken. It takes the same
-// time for every wrong token of a length.
-func (a *Authority) VerifyAccessToken(token string) error {
-	hash := sha256.Sum256([]byte(token))
-	if subtle.ConstantTimeCompare(hash[:], a.accessToken[:]) != 1 {
-		return protocol.ErrInvalidAccessToken
+	if options.Master != nil {
+		a.master = newMasterToken(*options.Master, options.Registry)
 	}
-	return nil
+	a.parser = newDataPathParser(a.now)
+	a.SetKeys(options.Keys)
+	return a
 }
 
-// IssueDataPathToken gives a token for one database and the time to announce as
-// its expiry, which comes well before the true one.
-func (a *Authority) IssueDataPathToken(databaseID uuid.UUID) (token string, expiresAt time.Time, err error) {
+// SetKeys signs and verifies with those keys from now on. Data path tokens of a key that is
+// not among them are worth nothing once it has returned.
+func (a *Authority) SetKeys(keys *KeyRing) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	a.signing.Store(&signing{keys: keys, verified: newTokenCache(maxCachedTokens)})
+}
+
+// ForgetDatabase revokes what the master token and the identities have been granted in a
+// database. It is to be called once the registry does not know the database any more, and
+// with no lock held that the registry needs to answer.
+func (a *Authority) ForgetDatabase(id uuid.UUID) {
+	if a.master != nil {
+		a.master.forgetDatabase(id)
+	}
+	a.external.forgetDatabase(id)
+
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	old := a.signing.Load()
+	a.signing.Store(&signing{keys: old.keys, verified: newTokenCache(maxCachedTokens)})
+	// Grants that had no place among those of the identities any more.
+	old.verified.forgetDatabase(id)
+}
+
+// Authorize checks an access token and gives what it grants in the database of that name or
+// id; "" stands for the one that the token belongs to. It fails with
+// protocol.ErrInvalidAccessToken, ErrTokenMistyped, ErrTokenRevoked or ErrTokenExpired, and
+// with protocol.ErrUnknownDatabase for a database that is not there and for one that the
+// token is not for, without a difference in text or time. It takes the time of the
+// IdentityVerifier, if there is one, for a token that has the form of a JWT.
+func (a *Authority) Authorize(ctx context.Context, accessToken, database string) (*access.Grant, error) {
+	grant, err := a.authorize(ctx, accessToken, canonicalDatabase(database))
+	if err != nil {
+		return nil, err
+	}
 	now := a.now()
-	claims := jwt.RegisteredClaims{
-		Issuer:    issuer,
-		Subject:   a.subject,
-		Audience:  jwt.ClaimStrings{databaseID.String()},
-		IssuedAt:  jwt.NewNumericDate(now),
-		ExpiresAt: jwt.NewNumericDate(now.Add(tokenLifetime)),
+	if err := grant.Err(now); err != nil {
+		return nil, err
 	}
-	token, err = jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims).SignedString(a.signingKey)
+	grant.Use(now)
+	return grant, nil
+}
+
+func (a *Authority) authorize(ctx context.Context, accessToken, database string) (*access.Grant, error) {
+	hash := AccessTokenHash(sha256.Sum256([]byte(accessToken)))
+	// Both are asked in any case, so that the time does not tell which one knew the token.
+	registered, isRegistered := a.registry.GrantByHash(hash)
+	isMaster := a.master != nil && a.master.hasHash(hash)
+	switch {
+	case isRegistered:
+		return a.authorizeRegistered(registered, database)
+	case isMaster:
+		return a.master.grant(database)
+	case a.identity != nil && looksLikeJWT(accessToken):
+		return a.authorizeIdentity(ctx, accessToken, database)
+	case looksMistyped(accessToken):
+		return nil, protocol.ErrTokenMistyped
+	default:
+		return nil, protocol.ErrInvalidAccessToken
+	}
+}
+
+// authorizeRegistered compares what is asked for with the database of the token. No other
+// is looked up, so that nothing can be learned of others.
+func (a *Authority) authorizeRegistered(grant *access.Grant, asked string) (*access.Grant, error) {
+	if err := grant.Err(a.now()); err != nil {
+		return nil, err
+	}
+	database, found := a.registry.Database(grant.DatabaseID.String())
+	if !found || !database.isCalled(asked) {
+		return nil, protocol.ErrUnknownDatabase
+	}
+	return grant, nil
+}
+
+// ErrUnsoundIdentity is returned for an Identity that is not what it must be.
+var ErrUnsoundIdentity = errors.New("the identity verifier gave no sound identity")
+
+func (a *Authority) authorizeIdentity(ctx context.Context, accessToken, asked string) (*access.Grant, error) {
+	identity, err := a.identity.Verify(ctx, accessToken)
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("sign data path token: %w", err)
+		return nil, err
 	}
-	return token, now.Add(announcedLifetime), nil
-}
-
-// VerifyDataPathToken fails with protocol.ErrInvalidDataPathToken unless the
-// token was issued by this authority, for this database, and has not expired.
-func (a *Authority) VerifyDataPathToken(token string, databaseID uuid.UUID) error {
-	if len(token) > maxTokenBytes {
-		return protocol.ErrInvalidDataPathToken
+	if !identity.isSound() {
+		return nil, ErrUnsoundIdentity
 	}
-	grant, known := a.verified.get(token)
-	if !known {
-		var err error
-		if grant, err = a.verify(token); err != nil {
-			return err
-		}
-		a.verified.put(token, grant)
-	}
-	if grant.databaseID != databaseID || !a.now().Before(grant.expiresAt) {
-		return protocol.ErrInvalidDataPathToken
-	}
-	return nil
-}
-
-// grant is what a valid token says.
-type grant struct {
-	databaseID uuid.UUID
-	expiresAt  time.Time
-}
-
-func (a *Authority) verify(token string) (grant, error) {
-	var claims jwt.RegisteredClaims
-	_, err := a.parser.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) {
-		return a.signingKey.Public(), nil
-	})
-	if err != nil || len(claims.Audience) != 1 {
-		return grant{}, protocol.ErrInvalidDataPathToken
-	}
-	databaseID, err := uuid.Parse(claims.Audience[0])
-	if err != nil {
-		return grant{}, protocol.ErrInvalidDataPathToken
-	}
-	return grant{databaseID: databaseID, expiresAt: claims.ExpiresAt.Time}, nil
+	return a.external.grant(identity, asked)
 }

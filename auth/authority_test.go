@@ -1,230 +1,362 @@
-package auth
+package auth_test
 
 import (
-	"crypto/ed25519"
+	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+	"github.com/kvconnect/kvconnect/access"
+	"github.com/kvconnect/kvconnect/auth"
 	"github.com/kvconnect/kvconnect/protocol"
 )
 
-// clock is a time that a test sets. It is safe for concurrent use.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time // guarded by mu
+const (
+	masterToken   = "the-master-token"
+	externalToken = "eyJhbGciOiJFUzI1NiJ9.e30.AAAA"
+)
+
+// verifierFunc is an IdentityVerifier.
+type verifierFunc func(token string) (auth.Identity, error)
+
+func (f verifierFunc) Verify(_ context.Context, token string) (auth.Identity, error) { return f(token) }
+
+// vouchFor gives a verifier that knows externalToken.
+func vouchFor(identity *auth.Identity) auth.IdentityVerifier {
+	return verifierFunc(func(token string) (auth.Identity, error) {
+		if token != externalToken {
+			return auth.Identity{}, protocol.ErrInvalidAccessToken
+		}
+		return *identity, nil
+	})
 }
 
-func newClock() *clock { return &clock{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
+// world is an authority and what it knows.
+type world struct {
+	clock          *clock
+	registry       *memoryRegistry
+	orders, other  auth.Database
+	options        auth.Options
+	key            auth.Key
+	identity       *auth.Identity
+	token          string // of scope read for orders
+	registeredRead *access.Grant
 }
 
-func (c *clock) move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-func newAuthority(t *testing.T, key ed25519.PrivateKey, now func() time.Time) *Authority {
+// newWorld gives a server with two databases and all kinds of tokens.
+func newWorld(t testing.TB) *world {
 	t.Helper()
-	hash, err := HashAccessToken("abcdefghijkl")
-	if err != nil {
-		t.Fatal(err)
+	w := &world{clock: newClock(), registry: newMemoryRegistry(), key: auth.GenerateKey(startOfClocks)}
+	w.orders, w.other = w.registry.addDatabase("orders"), w.registry.addDatabase("default")
+	w.token, w.registeredRead = w.registry.addToken(t, "t_read", w.orders, access.ScopeRead, time.Time{})
+	w.identity = &auth.Identity{ID: "x_somebody", Database: "orders", Scope: access.ScopeRead, ExpiresAt: startOfClocks.Add(time.Hour)}
+	master := hashOf(t, masterToken)
+	w.options = auth.Options{
+		Registry: w.registry, Keys: ringOf(t, w.key), Master: &master,
+		Identity: vouchFor(w.identity), Now: w.clock.Now,
 	}
-	return New(hash, key, now)
+	return w
 }
 
-func issue(t *testing.T, a *Authority, id uuid.UUID) (string, time.Time) {
-	t.Helper()
-	token, expiresAt, err := a.IssueDataPathToken(id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token, expiresAt
-}
-
-func TestVerifyAccessToken(t *testing.T) {
+func TestAccessTokensThatAreRefused(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t, GenerateSecrets().SigningKey, nil)
-	if err := a.VerifyAccessToken("abcdefghijkl"); err != nil {
-		t.Errorf("the right token: %v", err)
-	}
-	for _, token := range []string{"", "abcdefghijk", "abcdefghijklm", "Abcdefghijkl", strings.Repeat("a", 1<<20)} {
-		if err := a.VerifyAccessToken(token); !errors.Is(err, protocol.ErrInvalidAccessToken) {
-			t.Errorf("a token of %d bytes: %v, want ErrInvalidAccessToken", len(token), err)
+	w := newWorld(t)
+	a := auth.New(w.options)
+	revokedToken, revoked := w.registry.addToken(t, "t_revoked", w.orders, access.ScopeWrite, time.Time{})
+	revoked.Revoke()
+	expiredToken, _ := w.registry.addToken(t, "t_expired", w.orders, access.ScopeWrite, startOfClocks)
+	dataPathToken, _ := issue(t, a, w.registeredRead)
+	for name, c := range map[string]struct {
+		token, database string
+		want            error
+	}{
+		"none":                         {"", "", protocol.ErrInvalidAccessToken},
+		"unknown":                      {"abcdefghijkl", "", protocol.ErrInvalidAccessToken},
+		"unknown, generated":           {auth.GenerateAccessToken(), "", protocol.ErrInvalidAccessToken},
+		"unknown, generated earlier":   {"kvc_" + strings.Repeat("x", 43), "", protocol.ErrInvalidAccessToken},
+		"unknown, of another issuer":   {externalToken + "A", "", protocol.ErrInvalidAccessToken},
+		"a data path token":            {dataPathToken, "", protocol.ErrInvalidAccessToken},
+		"the id of a token":            {"t_read", "", protocol.ErrInvalidAccessToken},
+		"very long":                    {strings.Repeat("a", 1<<20), "", protocol.ErrInvalidAccessToken},
+		"master in upper case":         {strings.ToUpper(masterToken), "", protocol.ErrInvalidAccessToken},
+		"cut off":                      {w.token[:len(w.token)-1], "", protocol.ErrTokenMistyped},
+		"revoked":                      {revokedToken, "", protocol.ErrTokenRevoked},
+		"revoked, of another database": {revokedToken, "default", protocol.ErrTokenRevoked},
+		"expired":                      {expiredToken, "orders", protocol.ErrTokenExpired},
+	} {
+		if grant, err := a.Authorize(t.Context(), c.token, c.database); grant != nil || !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, %v; want %v", name, grant, err, c.want)
 		}
 	}
 }
 
-func TestHashAccessToken(t *testing.T) {
+// A token says nothing of databases that it is not for: not by the error, and not by the
+// time that a look at them takes.
+func TestForbiddenDatabasesAreLikeUnknownOnes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := auth.New(w.options)
+	for name, token := range map[string]string{"registered": w.token, "external": externalToken} {
+		for _, own := range []string{"", "orders", w.orders.ID.String(), strings.ToUpper(w.orders.ID.String())} {
+			w.registry.databasesAskedFor()
+			if grant := authorize(t, a, token, own); grant.DatabaseID != w.orders.ID {
+				t.Errorf("%s, own database as %q: granted %v", name, own, grant.DatabaseID)
+			}
+		}
+		lookups := w.registry.databasesAskedFor()[:1]
+		for kind, asked := range map[string]string{
+			"unknown name as long as an id": strings.Repeat("x", 36), "forbidden name": "default", "forbidden id": w.other.ID.String(), "forbidden id in upper case": strings.ToUpper(w.other.ID.String()),
+			"unknown name": "nobody", "unknown id": uuid.NewString(), "own name in upper case": "ORDERS",
+			"own id in braces": "{" + w.orders.ID.String() + "}", "own id without hyphens": strings.ReplaceAll(w.orders.ID.String(), "-", ""),
+		} {
+			_, err := a.Authorize(t.Context(), token, asked)
+			if !errors.Is(err, protocol.ErrUnknownDatabase) || err.Error() != protocol.ErrUnknownDatabase.Error() {
+				t.Errorf("%s, %s: %v, want ErrUnknownDatabase and no other word", name, kind, err)
+			}
+			if got := w.registry.databasesAskedFor(); !slices.Equal(got, lookups) {
+				t.Errorf("%s, %s: looked up %v, want the own database %v alone", name, kind, got, lookups)
+			}
+		}
+	}
+}
+
+func TestRegisteredTokensShareTheirGrant(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := auth.New(w.options)
+	for range 2 {
+		if grant := authorize(t, a, w.token, ""); grant != w.registeredRead {
+			t.Errorf("got another grant than the registered one")
+		}
+	}
+	if got := w.registeredRead.LastUsed(); !got.Equal(startOfClocks) {
+		t.Errorf("last used at %v, want %v", got, startOfClocks)
+	}
+}
+
+func TestTheMasterTokenOpensEveryDatabase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := auth.New(w.options)
+	grants := make(map[string]*access.Grant)
+	for asked, want := range map[string]auth.Database{
+		"": w.other, "default": w.other, w.other.ID.String(): w.other, strings.ToUpper(w.other.ID.String()): w.other,
+		"orders": w.orders, w.orders.ID.String(): w.orders,
+	} {
+		grant := authorize(t, a, masterToken, asked)
+		if grant.DatabaseID != want.ID || grant.Scope != access.ScopeWrite || grant.Database != want.Meter {
+			t.Errorf("asked for %q: a grant of scope %s in %v", asked, grant.Scope, grant.DatabaseID)
+		}
+		if known := grants[want.Name]; known != nil && known != grant {
+			t.Errorf("%s has two grants", want.Name)
+		}
+		grants[want.Name] = grant
+	}
+	if grants["orders"].TokenID != grants["default"].TokenID || !strings.HasPrefix(grants["orders"].TokenID, "m_") {
+		t.Errorf("the ids are %s and %s", grants["orders"].TokenID, grants["default"].TokenID)
+	}
+	for _, asked := range []string{"nobody", uuid.NewString()} {
+		if _, err := a.Authorize(t.Context(), masterToken, asked); !errors.Is(err, protocol.ErrUnknownDatabase) {
+			t.Errorf("asked for %q: %v, want ErrUnknownDatabase", asked, err)
+		}
+	}
+	w.registry.deleteDatabase(w.other.ID)
+	if _, err := a.Authorize(t.Context(), masterToken, ""); !errors.Is(err, protocol.ErrUnknownDatabase) {
+		t.Errorf("no default database: %v, want ErrUnknownDatabase", err)
+	}
+}
+
+func TestNoMasterToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.options.Master = nil
+	a := auth.New(w.options)
+	for _, token := range []string{masterToken, ""} {
+		if _, err := a.Authorize(t.Context(), token, "orders"); !errors.Is(err, protocol.ErrInvalidAccessToken) {
+			t.Errorf("token %q: %v, want ErrInvalidAccessToken", token, err)
+		}
+	}
+}
+
+func TestIdentitiesShareTheirGrants(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := auth.New(w.options)
+	grant := authorize(t, a, externalToken, "")
+	if grant.TokenID != "x_somebody" || grant.Scope != access.ScopeRead || !grant.ExpiresAt.Equal(w.identity.ExpiresAt) || grant.Database != w.orders.Meter {
+		t.Errorf("granted %s %s until %v", grant.TokenID, grant.Scope, grant.ExpiresAt)
+	}
+	w.identity.Database = strings.ToUpper(w.orders.ID.String()) // as the provider may write it
+	if got := authorize(t, a, externalToken, "orders"); got != grant {
+		t.Error("the same identity got another grant")
+	}
+	for name, change := range map[string]func(*auth.Identity){
+		"another subject":  func(i *auth.Identity) { i.ID = "x_another" },
+		"another database": func(i *auth.Identity) { i.Database = "default" },
+		"another scope":    func(i *auth.Identity) { i.Scope = access.ScopeWrite },
+		"another expiry":   func(i *auth.Identity) { i.ExpiresAt = i.ExpiresAt.Add(time.Second) },
+		"no expiry":        func(i *auth.Identity) { i.ExpiresAt = time.Time{} },
+	} {
+		before := *w.identity
+		change(w.identity)
+		if got := authorize(t, a, externalToken, ""); got == grant {
+			t.Errorf("%s got the same grant", name)
+		}
+		*w.identity = before
+	}
+}
+
+func TestIdentitiesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		token string
-		ok    bool
+		change func(*auth.Identity)
+		want   error
 	}{
-		"11 characters": {"abcdefghijk", false},
-		"12 characters": {"abcdefghijkl", true},
-		"generated":     {GenerateAccessToken(), true},
-		"with a space":  {"abcdef ghijkl", false},
-		"with a break":  {"abcdefghijkl\n", false},
-		"not ASCII":     {"äbcdefghijklm", false},
+		"expired":            {func(i *auth.Identity) { i.ExpiresAt = startOfClocks }, protocol.ErrTokenExpired},
+		"expired long ago":   {func(i *auth.Identity) { i.ExpiresAt = time.Unix(0, 0) }, protocol.ErrTokenExpired},
+		"unknown database":   {func(i *auth.Identity) { i.Database = "nobody" }, protocol.ErrUnknownDatabase},
+		"no database":        {func(i *auth.Identity) { i.Database = "" }, protocol.ErrUnknownDatabase},
+		"unknown scope":      {func(i *auth.Identity) { i.Scope = "admin" }, auth.ErrUnsoundIdentity},
+		"no scope":           {func(i *auth.Identity) { i.Scope = "" }, auth.ErrUnsoundIdentity},
+		"id of a registered": {func(i *auth.Identity) { i.ID = "t_read" }, auth.ErrUnsoundIdentity},
+		"id of the master":   {func(i *auth.Identity) { i.ID = "m_0000000000000000" }, auth.ErrUnsoundIdentity},
+		"no id":              {func(i *auth.Identity) { i.ID = "" }, auth.ErrUnsoundIdentity},
+		"empty id":           {func(i *auth.Identity) { i.ID = "x_" }, auth.ErrUnsoundIdentity},
+		"id with a quote":    {func(i *auth.Identity) { i.ID = `x_a"` }, auth.ErrUnsoundIdentity},
+		"id too long":        {func(i *auth.Identity) { i.ID = longIdentityID() + "a" }, auth.ErrUnsoundIdentity},
 	} {
-		if _, err := HashAccessToken(c.token); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrWeakAccessToken) {
-			t.Errorf("%s: %v", name, err)
+		w := newWorld(t)
+		c.change(w.identity)
+		if _, err := auth.New(w.options).Authorize(t.Context(), externalToken, ""); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	if a, b := GenerateAccessToken(), GenerateAccessToken(); a == b || !strings.HasPrefix(a, "kvc_") {
-		t.Errorf("generated tokens: %s and %s", a, b)
+	w := newWorld(t)
+	w.options.Identity = nil
+	if _, err := auth.New(w.options).Authorize(t.Context(), externalToken, ""); !errors.Is(err, protocol.ErrInvalidAccessToken) {
+		t.Errorf("without a verifier: %v, want ErrInvalidAccessToken", err)
 	}
 }
 
-func TestDataPathTokenOutlivesWhatIsAnnounced(t *testing.T) {
+func longIdentityID() string { return "x_" + strings.Repeat("a", auth.MaxIdentityIDBytes-2) }
+
+// The verifier may ask somebody else, who is not to be asked for each wrong token, and gets
+// to see none of ours.
+func TestOnlyForeignTokensReachTheVerifier(t *testing.T) {
 	t.Parallel()
-	clock, id := newClock(), uuid.New()
-	a := newAuthority(t, GenerateSecrets().SigningKey, clock.Now)
-	token, expiresAt := issue(t, a, id)
-	if got := expiresAt.Sub(clock.Now()); got < time.Hour {
-		t.Errorf("announced to expire in %v, which makes clients hurry", got)
-	}
-	for _, step := range []struct {
-		at time.Duration
-		ok bool
-	}{
-		{0, true},
-		{announcedLifetime, true},
-		{announcedLifetime + 10*time.Minute, true},
-		{tokenLifetime - time.Second, true},
-		{tokenLifetime, false},
-		{tokenLifetime + time.Hour, false},
-	} {
-		clock.move(step.at - clock.Now().Sub(newClock().Now()))
-		cached := a.VerifyDataPathToken(token, id)
-		fresh := newAuthority(t, a.signingKey, clock.Now).VerifyDataPathToken(token, id)
-		for _, err := range []error{cached, fresh} {
-			if (err == nil) != step.ok || err != nil && !errors.Is(err, protocol.ErrInvalidDataPathToken) {
-				t.Errorf("after %v: %v, want ok %v", step.at, err, step.ok)
-			}
+	w := newWorld(t)
+	var seen []string
+	w.options.Identity = verifierFunc(func(token string) (auth.Identity, error) {
+		seen = append(seen, token)
+		return auth.Identity{}, protocol.ErrInvalidAccessToken
+	})
+	master := hashOf(t, "eyJ.looks.likeone")
+	w.options.Master = &master
+	a := auth.New(w.options)
+	for _, token := range []string{w.token, "eyJ.looks.likeone", auth.GenerateAccessToken(), "a.b.c", "eyJ", "eyJa.b", "eyJa.b.c.d", "eyJa.b.c"} {
+		if _, err := a.Authorize(t.Context(), token, ""); err != nil && !errors.Is(err, protocol.ErrInvalidAccessToken) {
+			t.Errorf("%s: %v", token, err)
 		}
+	}
+	if want := []string{"eyJa.b.c"}; !slices.Equal(seen, want) {
+		t.Errorf("the verifier saw %q, want %q", seen, want)
 	}
 }
 
-func TestDataPathTokensThatAreRefused(t *testing.T) {
+func TestForgetDatabaseRevokesWhatIsNotRegistered(t *testing.T) {
 	t.Parallel()
-	clock, id := newClock(), uuid.New()
-	a := newAuthority(t, GenerateSecrets().SigningKey, clock.Now)
-	valid, _ := issue(t, a, id)
-	header, rest, _ := strings.Cut(valid, ".")
-	claims := func(change func(*jwt.RegisteredClaims)) jwt.RegisteredClaims {
-		c := jwt.RegisteredClaims{
-			Issuer: issuer, Subject: a.subject, Audience: jwt.ClaimStrings{id.String()}, ExpiresAt: jwt.NewNumericDate(clock.Now().Add(time.Hour)),
-		}
-		change(&c)
-		return c
+	w := newWorld(t)
+	a := auth.New(w.options)
+	tokens := make(map[string]*access.Grant)
+	for _, c := range []struct{ token, database string }{{masterToken, "orders"}, {externalToken, ""}, {w.token, ""}} {
+		grant := authorize(t, a, c.token, c.database)
+		token, _ := issue(t, a, grant)
+		tokens[token] = grant
 	}
-	same := func(*jwt.RegisteredClaims) {}
-	sign := func(method jwt.SigningMethod, key any, c jwt.RegisteredClaims) string {
-		token, err := jwt.NewWithClaims(method, c).SignedString(key)
-		if err != nil {
+	verify := func(token string) error {
+		_, err := a.VerifyDataPathToken(token)
+		return err
+	}
+	kept := authorize(t, a, masterToken, "default")
+	keptToken, _ := issue(t, a, kept)
+	w.identity.Database = "default"
+	keptExternal := authorize(t, a, externalToken, "")
+	w.identity.Database = "orders"
+	for token := range tokens {
+		if err := verify(token); err != nil {
 			t.Fatal(err)
 		}
-		return token
 	}
-	own := func(change func(*jwt.RegisteredClaims)) string {
-		return sign(jwt.SigningMethodEdDSA, a.signingKey, claims(change))
-	}
-	if err := a.VerifyDataPathToken(own(same), id); err != nil {
-		t.Fatalf("the token that the others differ from: %v", err)
-	}
-	otherKey := GenerateSecrets().SigningKey
-	publicKey, ok := a.signingKey.Public().(ed25519.PublicKey)
-	if !ok {
-		t.Fatal("no public key")
-	}
-	for name, token := range map[string]string{
-		"nothing":               "",
-		"garbage":               "garbage",
-		"no signature":          valid[:strings.LastIndexByte(valid, '.')+1],
-		"cut short":             valid[:len(valid)-2],
-		"other header":          strings.ToUpper(header) + "." + rest,
-		"signed by another":     sign(jwt.SigningMethodEdDSA, otherKey, claims(same)),
-		"algorithm none":        sign(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, claims(same)),
-		"HMAC of public key":    sign(jwt.SigningMethodHS256, []byte(publicKey), claims(same)),
-		"other issuer":          own(func(c *jwt.RegisteredClaims) { c.Issuer = "other" }),
-		"no issuer":             own(func(c *jwt.RegisteredClaims) { c.Issuer = "" }),
-		"other access token":    own(func(c *jwt.RegisteredClaims) { c.Subject = subjectOf(AccessTokenHash{1}) }),
-		"no access token":       own(func(c *jwt.RegisteredClaims) { c.Subject = "" }),
-		"other database":        own(func(c *jwt.RegisteredClaims) { c.Audience = jwt.ClaimStrings{uuid.NewString()} }),
-		"two databases":         own(func(c *jwt.RegisteredClaims) { c.Audience = append(c.Audience, uuid.NewString()) }),
-		"no database":           own(func(c *jwt.RegisteredClaims) { c.Audience = nil }),
-		"database that is none": own(func(c *jwt.RegisteredClaims) { c.Audience = jwt.ClaimStrings{"x"} }),
-		"expired":               own(func(c *jwt.RegisteredClaims) { c.ExpiresAt = jwt.NewNumericDate(clock.Now().Add(-time.Second)) }),
-		"no expiry":             own(func(c *jwt.RegisteredClaims) { c.ExpiresAt = nil }),
-		"not yet valid":         own(func(c *jwt.RegisteredClaims) { c.NotBefore = jwt.NewNumericDate(clock.Now().Add(time.Hour)) }),
-		"oversized":             own(func(c *jwt.RegisteredClaims) { c.ID = strings.Repeat("x", maxTokenBytes) }),
-		"the access token":      "abcdefghijkl",
-	} {
-		// Twice: a refused token must not get into the cache.
-		for range 2 {
-			if err := a.VerifyDataPathToken(token, id); !errors.Is(err, protocol.ErrInvalidDataPathToken) {
-				t.Errorf("%s: %v, want ErrInvalidDataPathToken", name, err)
-			}
+
+	w.registry.deleteDatabase(w.orders.ID)
+	a.ForgetDatabase(w.orders.ID)
+	for token, grant := range tokens {
+		if err := grant.Err(startOfClocks); !errors.Is(err, protocol.ErrTokenRevoked) {
+			t.Errorf("%s: the grant: %v, want ErrTokenRevoked", grant.TokenID, err)
+		}
+		if err := verify(token); !errors.Is(err, protocol.ErrInvalidDataPathToken) && !errors.Is(err, protocol.ErrTokenRevoked) {
+			t.Errorf("%s: the data path token: %v", grant.TokenID, err)
 		}
 	}
+	for _, token := range []string{masterToken, externalToken} {
+		if _, err := a.Authorize(t.Context(), token, "orders"); !errors.Is(err, protocol.ErrUnknownDatabase) {
+			t.Errorf("%s: %v, want ErrUnknownDatabase", token, err)
+		}
+	}
+	if err := verify(keptToken); err != nil || authorize(t, a, masterToken, "default") != kept {
+		t.Errorf("another database: %v", err)
+	}
+	if err := keptExternal.Err(startOfClocks); err != nil {
+		t.Errorf("an identity in another database: %v", err)
+	}
+	a.ForgetDatabase(uuid.New()) // which nobody has used
 }
 
-func TestVerifiedTokensAreNotVerifiedAgain(t *testing.T) {
+// So many may come that a grant is not kept for one who comes again, but is in use still.
+func TestForgetDatabaseRevokesGrantsThatHadNoPlace(t *testing.T) {
 	t.Parallel()
-	id := uuid.New()
-	a := newAuthority(t, GenerateSecrets().SigningKey, nil)
-	token, _ := issue(t, a, id)
-	if err := a.VerifyDataPathToken(token, id); err != nil {
-		t.Fatal(err)
+	w := newWorld(t)
+	a := auth.New(w.options)
+	grant := authorize(t, a, externalToken, "")
+	token, _ := issue(t, a, grant)
+	verifyAs(t, a, "before", token, nil)
+	for i := range 10_000 {
+		w.identity.ID = "x_" + strconv.Itoa(i)
+		authorize(t, a, externalToken, "")
 	}
-	a.signingKey = GenerateSecrets().SigningKey // whoever verifies now must fail
-	if err := a.VerifyDataPathToken(token, id); err != nil {
-		t.Errorf("the token was verified again: %v", err)
+	w.identity.ID = grant.TokenID
+	if authorize(t, a, externalToken, "") == grant {
+		t.Fatal("the grant was kept")
 	}
-	if err := a.VerifyDataPathToken(token, uuid.New()); !errors.Is(err, protocol.ErrInvalidDataPathToken) {
-		t.Errorf("for another database: %v, want ErrInvalidDataPathToken", err)
+	verifyAs(t, a, "without a place", token, nil)
+	w.registry.deleteDatabase(w.orders.ID)
+	a.ForgetDatabase(w.orders.ID)
+	if err := grant.Err(startOfClocks); !errors.Is(err, protocol.ErrTokenRevoked) {
+		t.Errorf("the grant: %v, want ErrTokenRevoked", err)
 	}
+	verifyAs(t, a, "after", token, protocol.ErrInvalidDataPathToken)
 }
 
-func TestTokenCacheIsBoundedAndKeepsWhatIsUsed(t *testing.T) {
+// Should nobody say which databases are gone, their grants go by themselves.
+func TestGrantsOfTheMasterTokenAreBounded(t *testing.T) {
 	t.Parallel()
-	c := newTokenCache(10)
-	c.put("used", grant{databaseID: uuid.Max})
+	w := newWorld(t)
+	a := auth.New(w.options)
+	kept := authorize(t, a, masterToken, "orders")
+	var revoked int
 	for i := range 1000 {
-		c.put(strings.Repeat("x", i), grant{})
-		if g, known := c.get("used"); !known || g.databaseID != uuid.Max {
-			t.Fatalf("after %d others the token in use is forgotten", i)
-		}
-		if n := len(c.young) + len(c.old); n > 20 {
-			t.Fatalf("the cache holds %d tokens", n)
-		}
+		database := w.registry.addDatabase(strconv.Itoa(i))
+		authorize(t, a, masterToken, database.Name).OnRevoke(func() { revoked++ })
+		w.registry.deleteDatabase(database.ID)
 	}
-	if _, known := c.get("x"); known {
-		t.Error("a token that nobody uses is still there")
+	if revoked < 900 {
+		t.Errorf("of 1000 grants of databases that are gone, %d were dropped", revoked)
 	}
-}
-
-func BenchmarkVerifyDataPathToken(b *testing.B) {
-	id := uuid.New()
-	a := New(AccessTokenHash{}, GenerateSecrets().SigningKey, nil)
-	token, _, err := a.IssueDataPathToken(id)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if err := a.VerifyDataPathToken(token, id); err != nil {
-			b.Fatal(err)
-		}
+	if authorize(t, a, masterToken, "orders") != kept || kept.Err(startOfClocks) != nil {
+		t.Error("the grant of a database that is there was dropped")
 	}
 }

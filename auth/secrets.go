@@ -31,6 +31,13 @@ func GenerateSecrets() Secrets {
 	return Secrets{SigningKey: key}
 }
 
+// KeyRing gives the ring of the signing key alone. It fails with ErrInvalidKeys for a key
+// that is none.
+func (s Secrets) KeyRing() (*KeyRing, error) {
+	public, _ := publicKeyOf(s.SigningKey)
+	return NewKeyRing([]Key{{ID: KeyID(public), Private: s.SigningKey}})
+}
+
 const secretsVersion = 1
 
 // secretsFile is the JSON form of Secrets.

@@ -1,4 +1,4 @@
-package auth
+package auth_test
 
 import (
 	"errors"
@@ -10,21 +10,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/kvconnect/kvconnect/auth"
 )
 
 func TestSecretsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "secrets.json")
-	if _, err := LoadSecrets(path); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := auth.LoadSecrets(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v, want fs.ErrNotExist", err)
 	}
-	secrets := GenerateSecrets()
-	for _, hash := range []*AccessTokenHash{nil, {1, 2, 3}} {
+	secrets := auth.GenerateSecrets()
+	for _, hash := range []*auth.AccessTokenHash{nil, {1, 2, 3}} {
 		secrets.AccessToken = hash
 		if err := secrets.Save(path); err != nil {
 			t.Fatal(err)
 		}
-		loaded, err := LoadSecrets(path)
+		loaded, err := auth.LoadSecrets(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,13 +33,22 @@ func TestSecretsSurviveARestart(t *testing.T) {
 			t.Errorf("after loading (-saved +loaded):\n%s", diff)
 		}
 	}
-	id := uuid.New()
-	token, _ := issue(t, newAuthority(t, secrets.SigningKey, nil), id)
-	loaded, err := LoadSecrets(path)
+	registry := auth.NewOneDatabase(uuid.New(), "", nil)
+	authority := func(secrets auth.Secrets) *auth.Authority {
+		keys, err := secrets.KeyRing()
+		if err != nil {
+			t.Fatal(err)
+		}
+		master := hashOf(t, "abcdefghijkl")
+		return auth.New(auth.Options{Registry: registry, Keys: keys, Master: &master})
+	}
+	before := authority(secrets)
+	token, _ := issue(t, before, authorize(t, before, "abcdefghijkl", ""))
+	loaded, err := auth.LoadSecrets(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := newAuthority(t, loaded.SigningKey, nil).VerifyDataPathToken(token, id); err != nil {
+	if _, err := authority(loaded).VerifyDataPathToken(token); err != nil {
 		t.Errorf("a token from before the restart: %v", err)
 	}
 	info, err := os.Stat(path)
@@ -70,8 +80,8 @@ func TestSecretsFilesThatAreRefused(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.content), c.mode); err != nil {
 			t.Fatal(err)
 		}
-		_, err := LoadSecrets(path)
-		if !errors.Is(err, ErrSecrets) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+		_, err := auth.LoadSecrets(path)
+		if !errors.Is(err, auth.ErrSecrets) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, want ErrSecrets that names the path and says %q", name, err, c.want)
 		}
 	}
@@ -79,7 +89,14 @@ func TestSecretsFilesThatAreRefused(t *testing.T) {
 	if err := os.WriteFile(path, []byte(valid), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadSecrets(path); err != nil {
+	if _, err := auth.LoadSecrets(path); err != nil {
 		t.Errorf("the file that the others differ from: %v", err)
+	}
+}
+
+func TestSecretsWithoutAKeyMakeNoRing(t *testing.T) {
+	t.Parallel()
+	if _, err := (auth.Secrets{}).KeyRing(); !errors.Is(err, auth.ErrInvalidKeys) {
+		t.Errorf("%v, want ErrInvalidKeys", err)
 	}
 }

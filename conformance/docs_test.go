@@ -130,7 +130,7 @@ func runDocCommand(t *testing.T, server *process, name string, args ...string) s
 }
 
 var (
-	generatedToken = regexp.MustCompile(`kvc_[\w-]{43}`)
+	generatedToken = regexp.MustCompile(`kvc_[0-9A-Za-z]{49}`)
 	databaseLine   = regexp.MustCompile(`(?m)^( {2}database {6}).*(/kvconnect\.sqlite)$`)
 )
 

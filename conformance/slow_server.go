@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/kvconnect"
 	"github.com/kvconnect/kvconnect/protocol"
 )
@@ -24,7 +25,11 @@ func runSlowServer(t *testing.T, backend kvconnect.Backend) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := kvconnect.New(kvconnect.Options{DatabaseID: uuid.New(), Backend: slowBackend{backend}, Auth: openDoor{}})
+	id := uuid.New()
+	handler := kvconnect.New(kvconnect.Options{
+		Databases: kvconnect.OneDatabase(id, slowBackend{backend}),
+		Auth:      openDoor{&access.Grant{TokenID: "any", DatabaseID: id, Scope: access.ScopeWrite}},
+	})
 	server := kvconnect.NewHTTPServer(handler, slog.New(slog.DiscardHandler))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -58,15 +63,17 @@ func runSlowServer(t *testing.T, backend kvconnect.Backend) {
 }
 
 // openDoor lets everybody in.
-type openDoor struct{}
+type openDoor struct{ grant *access.Grant }
 
-func (openDoor) VerifyAccessToken(string) error { return nil }
+func (d openDoor) Authorize(context.Context, string, string) (*access.Grant, error) {
+	return d.grant, nil
+}
 
-func (openDoor) IssueDataPathToken(uuid.UUID) (token string, expiresAt time.Time, err error) {
+func (openDoor) IssueDataPathToken(*access.Grant) (token string, expiresAt time.Time, err error) {
 	return "any", time.Now().Add(time.Hour), nil
 }
 
-func (openDoor) VerifyDataPathToken(string, uuid.UUID) error { return nil }
+func (d openDoor) VerifyDataPathToken(string) (*access.Grant, error) { return d.grant, nil }
 
 // slowBackend takes its time before and after each call.
 type slowBackend struct{ kvconnect.Backend }

@@ -11,6 +11,7 @@ var atomicWriteOperation = operation{
 	name:         "atomic write",
 	path:         dataPath + "/atomic_write",
 	maxBodyBytes: protocol.MaxAtomicWriteBodyBytes,
+	writes:       true,
 	newCall:      func(c dataPathCall) transport.Call { return &atomicWriteCall{dataPathCall: c} },
 }
 
@@ -33,7 +34,12 @@ func (c *atomicWriteCall) Serve(ctx context.Context, _ transport.Waker) transpor
 	if err != nil {
 		return c.invalid(err)
 	}
-	output, err := c.server.options.Backend.AtomicWrite(ctx, write)
+	database, err := c.lend(ctx)
+	if err != nil {
+		return c.failure(ctx, err)
+	}
+	defer database.Release()
+	output, err := database.AtomicWrite(ctx, write)
 	if err != nil {
 		return c.failure(ctx, err)
 	}

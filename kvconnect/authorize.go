@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/protocol"
 	"github.com/kvconnect/kvconnect/transport"
 )
@@ -16,29 +17,38 @@ const (
 	headerDatabaseIDV1 = "X-Transaction-Domain-Id" // of version 1, which has no header for the version
 )
 
+// maxVersionBytes is the longest version that an error repeats. What is longer may be a token
+// that got into the wrong header.
+const maxVersionBytes = 8
+
 // authorize does what all calls of the data path begin with: it checks the token,
-// the version and the database. The content type is not looked at, because
-// kv-connect-kit sends none.
-func (s *Server) authorize(header transport.Header) error {
+// the version, the database, the scope and the quotas, and gives what the token grants.
+// The content type is not looked at, because kv-connect-kit sends none.
+func (s *Server) authorize(header transport.Header, o *operation) (*access.Grant, error) {
 	if s.isDraining() {
-		return errDraining
+		return nil, errDraining
 	}
 	token, err := bearerToken(header)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// The token comes first: who has none learns nothing else.
-	if err := s.options.Auth.VerifyDataPathToken(token, s.options.DatabaseID); err != nil {
-		return err
+	grant, err := s.options.Auth.VerifyDataPathToken(token)
+	if err != nil {
+		return nil, err
 	}
 	id, err := requestedDatabase(header)
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		return nil, err
+	case id != grant.DatabaseID:
+		// Whether there is another one of that id is not looked up: nobody can tell a
+		// database that is not there from one that is somebody else's.
+		return nil, protocol.ErrUnknownDatabase
+	case o.writes && !grant.Scope.MayWrite():
+		return nil, protocol.ErrReadOnlyToken
 	}
-	if id != s.options.DatabaseID {
-		return protocol.ErrUnknownDatabase
-	}
-	return nil
+	return grant, s.countRequest(grant)
 }
 
 // requestedDatabase gives the database that a data path call names, in the way
@@ -54,6 +64,9 @@ func requestedDatabase(header transport.Header) (uuid.UUID, error) {
 				protocol.ErrProtocolVersion, strings.ToLower(headerVersion))
 		}
 	default:
+		if len(version) > maxVersionBytes {
+			return uuid.UUID{}, protocol.ErrProtocolVersion
+		}
 		return uuid.UUID{}, fmt.Errorf("%w, not %q", protocol.ErrProtocolVersion, version)
 	}
 	id, err := uuid.Parse(header.Get(name))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/protocol"
 )
 
@@ -36,18 +37,45 @@ type Backend interface {
 	Close() error
 }
 
+// Databases lends databases. It is safe for concurrent use.
+type Databases interface {
+	// Lend gives the database until it is released, and may take the time to open it. It
+	// fails with protocol.ErrUnknownDatabase, with protocol.ErrUnavailable if it cannot be
+	// opened now, or with the error of ctx.
+	Lend(ctx context.Context, id uuid.UUID) (Database, error)
+
+	// IsOpen tells whether Lend gives the database without waiting for anything.
+	IsOpen(id uuid.UUID) bool
+
+	// Check fails if databases cannot be served, for a reason that is not that of one
+	// alone.
+	Check(ctx context.Context) error
+}
+
+// Database is a Backend on loan. Release gives it back, once, after the last call and
+// after the last watcher is closed.
+type Database interface {
+	SnapshotRead(ctx context.Context, read protocol.SnapshotRead) (protocol.SnapshotReadOutput, error)
+	AtomicWrite(ctx context.Context, write protocol.AtomicWrite) (protocol.AtomicWriteOutput, error)
+	Watch(watch protocol.Watch, changed func()) (protocol.Watcher, error)
+	Release()
+}
+
 // Authenticator knows who may do what. It is safe for concurrent use.
 type Authenticator interface {
-	// VerifyAccessToken checks the token of a metadata exchange. It fails with
-	// protocol.ErrInvalidAccessToken.
-	VerifyAccessToken(token string) error
+	// Authorize checks the access token of a metadata exchange and gives what it grants in
+	// the database of that name or id; "" stands for the one that the token belongs to. It
+	// fails with protocol.ErrInvalidAccessToken, ErrTokenMistyped, ErrTokenRevoked or
+	// ErrTokenExpired, and with ErrUnknownDatabase for a database that is not there and
+	// for one that the token is not for, without a difference in text or time.
+	Authorize(ctx context.Context, accessToken, database string) (*access.Grant, error)
 
-	// IssueDataPathToken gives a token for the data path of a database, and the
-	// time to announce as its expiry. It is valid for longer than that, because
-	// some clients go on with the old one while they fetch a new one.
-	IssueDataPathToken(databaseID uuid.UUID) (token string, expiresAt time.Time, err error)
+	// IssueDataPathToken gives a token for the data path, and the time to announce as its
+	// expiry. It is valid for longer than that, because some clients go on with the old
+	// one while they fetch a new one.
+	IssueDataPathToken(grant *access.Grant) (token string, expiresAt time.Time, err error)
 
-	// VerifyDataPathToken checks the token of a data path call on a database.
-	// It fails with protocol.ErrInvalidDataPathToken.
-	VerifyDataPathToken(token string, databaseID uuid.UUID) error
+	// VerifyDataPathToken gives the grant that a data path token was issued for. It fails
+	// with protocol.ErrInvalidDataPathToken, ErrTokenRevoked or ErrTokenExpired.
+	VerifyDataPathToken(token string) (*access.Grant, error)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/kvconnect/kvconnect/access"
+	"github.com/kvconnect/kvconnect/protocol"
 	"github.com/kvconnect/kvconnect/transport"
 )
 
@@ -13,6 +15,7 @@ type operation struct {
 	name         string // in errors
 	path         string
 	maxBodyBytes int64
+	writes       bool
 	newCall      func(dataPathCall) transport.Call
 }
 
@@ -31,8 +34,9 @@ func (s *Server) Admit(request transport.Request) (transport.Call, *transport.Re
 	if operation == nil || request.Method != http.MethodPost {
 		return nil, nil
 	}
-	call := dataPathCall{server: s, operation: operation}
-	if err := s.authorize(request.Header); err != nil {
+	call := dataPathCall{server: s, operation: operation, trust: s.trust.Load()} // before the token is looked at
+	var err error
+	if call.grant, err = s.authorize(request.Header, operation); err != nil {
 		refusal := call.refusal(err)
 		return nil, &refusal
 	}
@@ -43,6 +47,32 @@ func (s *Server) Admit(request transport.Request) (transport.Call, *transport.Re
 type dataPathCall struct {
 	server    *Server
 	operation *operation
+	grant     *access.Grant
+	trust     uint32 // that of the server when the token was found valid
+}
+
+// lend gives the database of the call, for the caller to release.
+func (c dataPathCall) lend(ctx context.Context) (Database, error) {
+	return c.server.lend(ctx, c.grant, c.trust)
+}
+
+// lend gives the database of a grant, for the caller to release. The token is looked at
+// again: since the call was admitted its body had to arrive, and the database to be opened,
+// which may take longer than the token was valid.
+func (s *Server) lend(ctx context.Context, grant *access.Grant, trust uint32) (Database, error) {
+	database, err := s.options.Databases.Lend(ctx, grant.DatabaseID)
+	if err != nil {
+		return nil, err
+	}
+	err = grant.Err(s.options.Now())
+	if err == nil && trust != s.trust.Load() {
+		err = protocol.ErrInvalidDataPathToken
+	}
+	if err != nil {
+		database.Release()
+		return nil, err
+	}
+	return database, nil
 }
 
 // MaxBodyBytes implements transport.Call.

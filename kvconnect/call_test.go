@@ -13,9 +13,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/kvconnect"
 	"github.com/kvconnect/kvconnect/protocol"
 	"github.com/kvconnect/kvconnect/protocol/datapath"
@@ -32,14 +34,18 @@ type callCase struct {
 	body       []byte
 	bodyErr    error // of the transport: there is no body
 	backendErr error
+	lendErr    error
+	change     func(*access.Grant)
 	givenUp    bool
 	draining   bool
+
+	databases *lendingDatabases // of the last server
 }
 
 // callCases holds every kind of error.
-func callCases(t *testing.T) map[string]callCase {
+func callCases(t *testing.T) map[string]*callCase {
 	t.Helper()
-	cases := map[string]callCase{
+	cases := map[string]*callCase{
 		"read":                    {method: "snapshot_read"},
 		"write":                   {method: "atomic_write"},
 		"watch":                   {method: "watch", givenUp: true}, // or it would not end
@@ -52,26 +58,58 @@ func callCases(t *testing.T) map[string]callCase {
 		"version 1":               {method: "snapshot_read", header: memoryHeader("X-Denokv-Version", "", "X-Transaction-Domain-Id", memoryDatabaseID.String())},
 		"no database":             {method: "atomic_write", header: memoryHeader("X-Denokv-Database-Id", "")},
 		"unknown database":        {method: "watch", header: memoryHeader("X-Denokv-Database-Id", uuid.NewString())},
+		"read-only, read":         {method: "snapshot_read", change: readOnly},
+		"read-only, write":        {method: "atomic_write", change: readOnly},
+		"read-only, unknown one":  {method: "atomic_write", change: readOnly, header: memoryHeader("X-Denokv-Database-Id", uuid.NewString())},
+		"expired":                 {method: "watch", change: func(g *access.Grant) { g.ExpiresAt = time.Unix(1, 0) }},
+		"revoked":                 {method: "watch", change: (*access.Grant).Revoke},
+		"no request left":         {method: "snapshot_read", change: func(g *access.Grant) { g.Token = noRequestLeft() }},
+		"no request left, of all": {method: "atomic_write", change: func(g *access.Grant) { g.Database = noRequestLeft() }},
+		"no watch left":           {method: "watch", change: func(g *access.Grant) { g.Token = noWatchLeft() }},
+		"no watch left, of all":   {method: "watch", change: func(g *access.Grant) { g.Database = noWatchLeft() }},
 		"read over a limit":       {method: "snapshot_read", body: marshal(t, &datapath.SnapshotRead{Ranges: []*datapath.ReadRange{{Limit: 1001}}})},
 	}
 	for _, method := range []string{"snapshot_read", "atomic_write", "watch"} {
-		cases[method+", undecodable"] = callCase{method: method, body: []byte("garbage")}
-		cases[method+", given up"] = callCase{method: method, givenUp: true, backendErr: context.Canceled}
+		cases[method+", undecodable"] = &callCase{method: method, body: []byte("garbage")}
+		cases[method+", given up"] = &callCase{method: method, givenUp: true, backendErr: context.Canceled}
 		for _, err := range []error{transport.ErrBodyTooLarge, transport.ErrBodyTimeout, transport.ErrBodyIncomplete, kvconnect.ErrBodyTooShort} {
-			cases[fmt.Sprintf("%s, %v", method, err)] = callCase{method: method, bodyErr: err}
+			cases[fmt.Sprintf("%s, %v", method, err)] = &callCase{method: method, bodyErr: err}
+		}
+		for _, err := range []error{protocol.ErrUnknownDatabase, protocol.ErrUnavailable, protocol.ErrClosed, errors.New("unknown")} {
+			cases[fmt.Sprintf("%s, lend: %v", method, err)] = &callCase{method: method, lendErr: fmt.Errorf("at the disk: %w", err)}
 		}
 		kinds := append(kvconnect.ErrorKinds(), protocol.ErrClosed, &protocol.MutationTypeError{Text: "mismatch"}, errors.New("unknown"))
 		for _, err := range kinds {
-			cases[fmt.Sprintf("%s, backend: %v", method, err)] = callCase{method: method, backendErr: fmt.Errorf("at the disk: %w", err)}
+			cases[fmt.Sprintf("%s, backend: %v", method, err)] = &callCase{method: method, backendErr: fmt.Errorf("at the disk: %w", err)}
 		}
 	}
 	return cases
 }
 
+func readOnly(g *access.Grant) { g.Scope = access.ScopeRead }
+
+func noRequestLeft() *access.Meter {
+	m := access.NewMeter(access.Limits{RequestsPerSecond: 1.0 / 3600})
+	m.Request(time.Now())
+	return m
+}
+
+func noWatchLeft() *access.Meter {
+	m := access.NewMeter(access.Limits{Watches: 1})
+	m.OpenWatch()
+	return m
+}
+
 // serve prepares a server for the case.
-func (c callCase) serve(t *testing.T, log io.Writer) (server *kvconnect.Server, ctx context.Context, header http.Header) {
+func (c *callCase) serve(t *testing.T, log io.Writer) (server *kvconnect.Server, ctx context.Context, header http.Header) {
 	t.Helper()
-	server, backend := memoryServer(func(o *kvconnect.Options) {
+	server, backend := memoryServer(func(o *setup) {
+		c.databases = newLendingDatabases(t, o.databaseID, o.backend)
+		c.databases.fail(c.lendErr)
+		o.Databases = c.databases
+		if c.change != nil {
+			c.change(o.grant)
+		}
 		o.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Attr{}
@@ -103,7 +141,7 @@ type observed struct {
 }
 
 // direct is the call as a transport makes it.
-func (c callCase) direct(t *testing.T) observed {
+func (c *callCase) direct(t *testing.T) observed {
 	t.Helper()
 	log := &safeBuffer{}
 	server, ctx, header := c.serve(t, log)
@@ -150,7 +188,7 @@ func (b brokenBody) Read(p []byte) (int, error) {
 }
 
 // overHTTP is the call as net/http makes it.
-func (c callCase) overHTTP(t *testing.T) observed {
+func (c *callCase) overHTTP(t *testing.T) observed {
 	t.Helper()
 	log := &safeBuffer{}
 	server, ctx, header := c.serve(t, log)
@@ -175,6 +213,9 @@ func TestTransportsAgree(t *testing.T) {
 			t.Errorf("%s (-net/http +direct):\n%s", name, diff)
 		}
 		statuses[direct.Status]++
+		if tooSoon := strings.Contains(direct.Body, "; try again in "); tooSoon != (direct.Header.Get("Retry-After") != "") {
+			t.Errorf("%s: Retry-After %q with the text %q", name, direct.Header.Get("Retry-After"), direct.Body)
+		}
 		if direct.Status >= 400 && direct.Body == "" {
 			t.Errorf("%s: status %d without a text", name, direct.Status)
 		}
@@ -182,7 +223,7 @@ func TestTransportsAgree(t *testing.T) {
 			t.Errorf("%s: status %d with WWW-Authenticate %q", name, direct.Status, gotHeader)
 		}
 	}
-	for _, status := range []int{200, 400, 401, 404, 405, 408, 413, 422, 500, 503} {
+	for _, status := range []int{200, 400, 401, 403, 404, 405, 408, 413, 422, 429, 500, 503} {
 		if statuses[status] == 0 {
 			t.Errorf("no case has the status %d", status)
 		}
@@ -202,6 +243,12 @@ func TestAdmission(t *testing.T) {
 		"unknown version":         `not "4"`,
 		"no database":             "atomic write: the database id is missing",
 		"unknown database":        "watch: no such database",
+		"read-only, unknown one":  "atomic write: no such database",
+		"read-only, write":        "atomic write: this access token may only read",
+		"expired":                 "watch: the access token has expired",
+		"revoked":                 "watch: the access token was revoked",
+		"no request left":         "snapshot read: too many requests",
+		"no request left, of all": "atomic write: too many requests",
 	}
 	cases := callCases(t)
 	for name, want := range refusedWith {

@@ -1,8 +1,9 @@
 // Package kvconnect is the KV Connect server: it speaks the metadata exchange and
-// the data path over HTTP, and leaves the data to a Backend and the tokens to an
+// the data path over HTTP, and leaves the data to Databases and the tokens to an
 // Authenticator.
 //
-//	server := kvconnect.New(kvconnect.Options{DatabaseID: id, Backend: backend, Auth: authority})
+//	databases := kvconnect.OneDatabase(id, backend)
+//	server := kvconnect.New(kvconnect.Options{Databases: databases, Auth: authority})
 //	httpServer := kvconnect.NewHTTPServer(server, logger)
 //	carrier := transport.New(httpServer, server, transport.Options{Logger: logger})
 //

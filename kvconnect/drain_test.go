@@ -50,9 +50,9 @@ func TestDrain(t *testing.T) {
 func testDrain(t *testing.T, way way) {
 	t.Helper()
 	slow := slowBackend{begun: make(chan struct{}), goOn: make(chan struct{})}
-	s := way.start(t, func(o *kvconnect.Options) {
-		slow.Backend = o.Backend
-		o.Backend = slow
+	s := way.start(t, func(o *setup) {
+		slow.Backend = o.backend
+		o.backend = slow
 	})
 	header := s.dataPathHeader(t)
 	stream := s.openWatch(t, []byte{1})

@@ -35,7 +35,7 @@ func (e *endpointResolver) base(r *http.Request) (string, error) {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	if e.trusts(r.RemoteAddr) {
+	if e.trusts(peerAddr(r.RemoteAddr)) {
 		if forwarded := firstOf(r.Header.Get("X-Forwarded-Proto")); forwarded == "http" || forwarded == "https" {
 			scheme = forwarded
 		}
@@ -50,12 +50,32 @@ func (e *endpointResolver) base(r *http.Request) (string, error) {
 	return base.String(), nil
 }
 
-func (e *endpointResolver) trusts(remoteAddr string) bool {
+// clientAddr gives the address that a request comes from: that of the peer or, behind
+// trusted proxies, the one that the first of them saw. It is the zero Addr if there is none.
+func (e *endpointResolver) clientAddr(r *http.Request) netip.Addr {
+	client := peerAddr(r.RemoteAddr)
+	forwarded := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for len(forwarded) > 0 && e.trusts(client) {
+		last := len(forwarded) - 1
+		addr, err := netip.ParseAddr(strings.TrimSpace(forwarded[last]))
+		if err != nil {
+			break
+		}
+		client, forwarded = addr.Unmap().WithZone(""), forwarded[:last]
+	}
+	return client
+}
+
+// peerAddr gives the address of a peer as net/http has it.
+func peerAddr(remoteAddr string) netip.Addr {
 	peer, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil {
-		return false
+		return netip.Addr{}
 	}
-	addr := peer.Addr().Unmap().WithZone("")
+	return peer.Addr().Unmap().WithZone("")
+}
+
+func (e *endpointResolver) trusts(addr netip.Addr) bool {
 	for _, prefix := range e.trustedProxies {
 		if prefix.Contains(addr) {
 			return true

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"net/url"
 	"testing"
-
-	"github.com/kvconnect/kvconnect/kvconnect"
 )
 
 func TestEndpointURL(t *testing.T) {
@@ -32,7 +30,7 @@ func TestEndpointURL(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, func(o *kvconnect.Options) {
+			s := start(t, func(o *setup) {
 				o.TrustedProxies = c.trusted
 				if c.publicURL != "" {
 					var err error
@@ -41,7 +39,7 @@ func TestEndpointURL(t *testing.T) {
 					}
 				}
 			})
-			for _, path := range []string{"/", "/databases/" + s.options.DatabaseID.String() + "/connect"} {
+			for _, path := range []string{"/", "/databases/" + s.options.databaseID.String() + "/connect"} {
 				if got := s.metadata(t, path, c.header.Clone()).Endpoints[0].URL; got != c.want {
 					t.Errorf("%s: endpoint %s, want %s", path, got, c.want)
 				}
@@ -58,7 +56,7 @@ func with(header http.Header, name, value string) http.Header {
 
 func TestEndpointURLFromAForwardedHostThatIsNone(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(o *kvconnect.Options) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")} })
+	s := start(t, func(o *setup) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")} })
 	for _, host := range []string{"a b", "a/b", "user@host", "%zz"} {
 		header := bearer(accessToken)
 		header.Set("X-Forwarded-Host", host)

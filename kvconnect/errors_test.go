@@ -164,7 +164,7 @@ func TestOversizedBodyIsNotRead(t *testing.T) {
 // Nobody holds a connection by sending nothing, with a token or without one.
 func TestBodyThatDoesNotArrive(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(o *kvconnect.Options) { o.BodyTimeout = 50 * time.Millisecond })
+	s := start(t, func(o *setup) { o.BodyTimeout = 50 * time.Millisecond })
 	for name, c := range map[string]struct {
 		token  string
 		status int
@@ -245,7 +245,7 @@ func TestClientsOfVersion1(t *testing.T) {
 	t.Parallel()
 	s := start(t, asIs)
 	header := bearer(s.metadata(t, "/", http.Header{}).Token)
-	header.Set("X-Transaction-Domain-Id", strings.ToUpper(s.options.DatabaseID.String()))
+	header.Set("X-Transaction-Domain-Id", strings.ToUpper(s.options.databaseID.String()))
 	reply := s.do(t, http.MethodPost, "/v2/snapshot_read", header, bytes.NewReader(nil))
 	if reply.status != http.StatusOK {
 		t.Errorf("status %d: %s", reply.status, reply.body)
@@ -284,8 +284,8 @@ func TestFaultsOfTheServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log := &safeBuffer{}
-			s := start(t, func(o *kvconnect.Options) {
-				o.Backend = failingBackend{o.Backend, c.err}
+			s := start(t, func(o *setup) {
+				o.backend = failingBackend{o.backend, c.err}
 				o.Logger = slog.New(slog.NewTextHandler(log, nil))
 			})
 			for _, method := range []string{"snapshot_read", "atomic_write", "watch"} {
@@ -316,7 +316,7 @@ func (waitingBackend) AtomicWrite(ctx context.Context, _ protocol.AtomicWrite) (
 // still read. It must not take an empty reply for a success.
 func TestRequestThatIsGivenUpIsNoSuccess(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(o *kvconnect.Options) { o.Backend = waitingBackend{o.Backend} })
+	s := start(t, func(o *setup) { o.backend = waitingBackend{o.backend} })
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -351,7 +351,7 @@ func TestRequestThatIsGivenUpIsNoSuccess(t *testing.T) {
 
 func TestReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(o *kvconnect.Options) { o.Backend = disabledBackend{o.Backend} })
+	s := start(t, func(o *setup) { o.backend = disabledBackend{o.backend} })
 	reply := s.call(t, "atomic_write", nil)
 	var output datapath.AtomicWriteOutput
 	if err := proto.Unmarshal([]byte(reply.body), &output); err != nil {

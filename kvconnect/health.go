@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"time"
-
-	"github.com/kvconnect/kvconnect/protocol"
 )
 
 // readyTimeout bounds the read by which /readyz finds out.
@@ -19,7 +17,7 @@ func (s *Server) serveHealthz(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// serveReadyz tells whether the database can be used: it reads from it.
+// serveReadyz tells whether the server can be used.
 func (s *Server) serveReadyz(w http.ResponseWriter, r *http.Request) error {
 	if s.isDraining() {
 		writeReply(w, textReply(http.StatusServiceUnavailable, "not ready: draining\n"))
@@ -27,11 +25,7 @@ func (s *Server) serveReadyz(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	_, err := s.options.Backend.SnapshotRead(ctx, protocol.SnapshotRead{
-		// A range without entries: it takes a real read, and meets no entry that
-		// might be damaged.
-		Ranges: []protocol.ReadRange{{Start: []byte{0}, End: []byte{0}, Limit: 1}},
-	})
+	err := s.options.Databases.Check(ctx)
 	if err != nil && r.Context().Err() != nil {
 		return err // whoever asked has gone, which says nothing of the database
 	}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/kvconnect/kvconnect/kvconnect"
@@ -87,37 +86,18 @@ func (w *memoryWatcher) Close() {
 // dataPathToken opens the data path of a memoryServer.
 const dataPathToken = "test-data-path-token"
 
-type oneToken struct{}
-
-func (oneToken) VerifyAccessToken(string) error { return protocol.ErrInvalidAccessToken }
-
-func (oneToken) IssueDataPathToken(uuid.UUID) (token string, expiresAt time.Time, err error) {
-	return dataPathToken, time.Now().Add(time.Hour), nil
-}
-
-func (oneToken) VerifyDataPathToken(token string, _ uuid.UUID) error {
-	if token != dataPathToken {
-		return protocol.ErrInvalidDataPathToken
-	}
-	return nil
-}
-
 var memoryDatabaseID = uuid.MustParse("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
 // memoryServer gives a server without a disk and without a port.
-func memoryServer(change func(*kvconnect.Options)) (*kvconnect.Server, *memoryBackend) {
+func memoryServer(change func(*setup)) (*kvconnect.Server, *memoryBackend) {
 	backend := &memoryBackend{}
-	options := kvconnect.Options{DatabaseID: memoryDatabaseID, Backend: backend, Auth: oneToken{}}
-	change(&options)
-	return kvconnect.New(options), backend
+	return newSetup(memoryDatabaseID, backend).newServer(change), backend
 }
 
 // memoryHeader gives headers with which a call of a memoryServer is in order, but for the
 // names, which have other values or, if those are empty, none.
 func memoryHeader(others ...string) http.Header {
-	header := bearer(dataPathToken)
-	header.Set("X-Denokv-Version", "3")
-	header.Set("X-Denokv-Database-Id", memoryDatabaseID.String())
+	header := callHeader(dataPathToken, memoryDatabaseID)
 	for i := 0; i < len(others); i += 2 {
 		header.Set(others[i], others[i+1])
 		if others[i+1] == "" {

@@ -2,12 +2,13 @@ package kvconnect
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/protocol"
 	"github.com/kvconnect/kvconnect/transport"
 )
@@ -47,18 +48,16 @@ var metadataHead = &transport.Head{Status: http.StatusOK, Fields: []transport.Fi
 // serveMetadata serves the metadata exchange for the database that the access
 // token belongs to ("KV Connect, Metadata Exchange").
 func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
-	return s.exchangeMetadata(w, r, s.options.DatabaseID.String())
+	return s.exchangeMetadata(w, r, "")
 }
 
-// exchangeMetadata serves the metadata exchange for the database of that name: its
-// id, in the path shape of Deno Deploy.
+// exchangeMetadata serves the metadata exchange for the database of that name or id, in
+// the path shape of Deno Deploy; "" stands for the one that the token belongs to.
 func (s *Server) exchangeMetadata(w http.ResponseWriter, r *http.Request, name string) error {
 	const op = "metadata exchange"
-	if err := s.authenticateAccess(r); err != nil {
+	grant, err := s.authenticateAccess(r, name)
+	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
-	}
-	if !strings.EqualFold(name, s.options.DatabaseID.String()) {
-		return fmt.Errorf("%s: %w", op, protocol.ErrUnknownDatabase)
 	}
 	version, err := negotiate(w, r)
 	if err != nil {
@@ -68,13 +67,13 @@ func (s *Server) exchangeMetadata(w http.ResponseWriter, r *http.Request, name s
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	token, expiresAt, err := s.options.Auth.IssueDataPathToken(s.options.DatabaseID)
+	token, expiresAt, err := s.options.Auth.IssueDataPathToken(grant)
 	if err != nil {
 		return fmt.Errorf("%s: issue token: %w", op, err)
 	}
 	body, err := json.Marshal(metadataReply{
 		Version:    version,
-		DatabaseID: s.options.DatabaseID.String(),
+		DatabaseID: grant.DatabaseID.String(),
 		Endpoints:  []metadataEndpoint{{URL: endpoint, Consistency: "strong"}},
 		Token:      token,
 		ExpiresAt:  expiresAt.UTC().Format(time.RFC3339),
@@ -86,12 +85,18 @@ func (s *Server) exchangeMetadata(w http.ResponseWriter, r *http.Request, name s
 	return nil
 }
 
-func (s *Server) authenticateAccess(r *http.Request) error {
+// authenticateAccess gives what the access token of a request grants in the database of
+// that name. Whoever guesses tokens waits for the answer, and nobody else does.
+func (s *Server) authenticateAccess(r *http.Request, name string) (*access.Grant, error) {
 	token, err := bearerToken(r.Header)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.options.Auth.VerifyAccessToken(token)
+	grant, err := s.options.Auth.Authorize(r.Context(), token, name)
+	if errors.Is(err, protocol.ErrInvalidAccessToken) || errors.Is(err, protocol.ErrTokenMistyped) {
+		return nil, s.badTokens.slowDown(r.Context(), s.endpoint.clientAddr(r), err)
+	}
+	return grant, err
 }
 
 // negotiate chooses the highest version that both sides speak. A client that

@@ -15,22 +15,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/kvconnect/kvconnect/auth"
 	"github.com/kvconnect/kvconnect/kvconnect"
 )
 
 // metadataServer gives a server without data, which a metadata exchange does not
 // need. It believes the proxy that httptest's requests come from.
-func metadataServer(tb testing.TB) (*kvconnect.Server, uuid.UUID) {
-	tb.Helper()
-	hash, err := auth.HashAccessToken(accessToken)
-	if err != nil {
-		tb.Fatal(err)
-	}
+func metadataServer() (*kvconnect.Server, uuid.UUID) {
 	id := uuid.New()
-	return kvconnect.New(kvconnect.Options{
-		DatabaseID: id, Auth: auth.New(hash, auth.GenerateSecrets().SigningKey, nil),
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},
+	return newSetup(id, nil).newServer(func(o *setup) {
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}
 	}), id
 }
 
@@ -47,7 +40,7 @@ func exchange(t *testing.T, server *kvconnect.Server, body []byte, header http.H
 
 func TestMetadataRequests(t *testing.T) {
 	t.Parallel()
-	server, _ := metadataServer(t)
+	server, _ := metadataServer()
 	const valid = `{"supportedVersions":[1,2,3]}`
 	type request struct {
 		body    string
@@ -110,7 +103,7 @@ func FuzzMetadata(f *testing.F) {
 	f.Add([]byte(`{"supportedVersions":[1,2,3]}`), "[::1]:4512", "https", "kv.example.com")
 	f.Add([]byte(`{"supportedVersions":[3,2.5,"x"],"a":[{}]}`), "é", "https, http", "kv.example.com:443, other")
 	f.Add([]byte("\xff\xfe"), "a b", "javascript", "user@host")
-	server, id := metadataServer(f)
+	server, id := metadataServer()
 	f.Fuzz(func(t *testing.T, body []byte, host, forwardedProto, forwardedHost string) {
 		header := http.Header{"Host": {host}, "X-Forwarded-Proto": {forwardedProto}, "X-Forwarded-Host": {forwardedHost}}
 		reply := exchange(t, server, body, header)

@@ -62,14 +62,22 @@ func (s *Server) errorReply(path string, err error) transport.Reply {
 	if isFault(err, status) {
 		s.options.Logger.Error("request failed", "path", path, "status", status, "error", err)
 	}
-	return textReply(status, replyText(err, status))
+	reply := textReply(status, replyText(err, status))
+	var tooSoon *tooSoonError
+	if errors.As(err, &tooSoon) {
+		reply.Head = tooSoon.addTo(reply.Head)
+	}
+	return reply
 }
 
-// isFault tells whether the operator must know. What is being shut down is no
-// fault.
+// isFault tells whether the operator must know. What is being shut down is no fault. Of a
+// want of room whoever lends the databases tells, and of an outage of the identity provider
+// whoever reads its keys: once, and not for each token that anybody makes up.
 func isFault(err error, status int) bool {
-	if errors.Is(err, errDraining) || errors.Is(err, protocol.ErrClosed) {
-		return false
+	for _, told := range []error{errDraining, protocol.ErrClosed, protocol.ErrNoRoom, protocol.ErrNoIdentityKeys} {
+		if errors.Is(err, told) {
+			return false
+		}
 	}
 	return status >= http.StatusInternalServerError || errors.Is(err, protocol.ErrDamaged)
 }

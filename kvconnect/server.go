@@ -10,24 +10,22 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/protocol"
 )
 
 // Options says what a Server serves.
 type Options struct {
-	// DatabaseID is the id that clients know the database by.
-	DatabaseID uuid.UUID
-	// Backend keeps the data. The caller closes it, after the server.
-	Backend Backend
+	// Databases keeps the data. The caller closes it, after the server.
+	Databases Databases
 	// Auth decides on tokens.
 	Auth Authenticator
 
 	// PublicURL is the URL under which clients reach the server, if that is not
 	// the one their requests name. It may have a path.
 	PublicURL *url.URL
-	// TrustedProxies are the peers whose X-Forwarded-Proto and X-Forwarded-Host
-	// are believed.
+	// TrustedProxies are the peers whose X-Forwarded-Proto, X-Forwarded-Host and
+	// X-Forwarded-For are believed.
 	TrustedProxies []netip.Prefix
 
 	// Logger gets the faults of the server; they are discarded if it is nil.
@@ -37,6 +35,8 @@ type Options struct {
 	WatchKeepAlive time.Duration
 	// BodyTimeout is protocol.BodyTimeout if 0.
 	BodyTimeout time.Duration
+	// Now is time.Now if nil.
+	Now func() time.Time
 }
 
 // Server is the http.Handler of a KV Connect server, and the transport.Handler of its
@@ -45,12 +45,14 @@ type Server struct {
 	options  Options
 	endpoint *endpointResolver
 
-	draining atomic.Bool
-	feeds    openFeeds
-	streams  openStreams
+	draining  atomic.Bool
+	trust     atomic.Uint32 // grows with each DistrustTokens
+	badTokens *badTokens
+	feeds     openFeeds
+	streams   openStreams
 }
 
-// New gives a Server. options.Backend and options.Auth are required.
+// New gives a Server. options.Databases and options.Auth are required.
 func New(options Options) *Server {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
@@ -61,10 +63,15 @@ func New(options Options) *Server {
 	if options.BodyTimeout <= 0 {
 		options.BodyTimeout = protocol.BodyTimeout
 	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
 	return &Server{
-		options:  options,
-		endpoint: &endpointResolver{publicURL: options.PublicURL, trustedProxies: options.TrustedProxies},
-		streams:  openStreams{streams: make(map[*httpStream]struct{})},
+		options:   options,
+		endpoint:  &endpointResolver{publicURL: options.PublicURL, trustedProxies: options.TrustedProxies},
+		badTokens: newBadTokens(options.Now, options.Logger),
+		feeds:     openFeeds{now: options.Now, grants: make(map[*access.Grant]*grantFeeds)},
+		streams:   openStreams{streams: make(map[*httpStream]struct{})},
 	}
 }
 
@@ -75,8 +82,17 @@ func (s *Server) Drain() {
 	if s.draining.Swap(true) {
 		return
 	}
-	s.feeds.wake()
+	s.feeds.wakeAll()
 	s.streams.hurry()
+}
+
+// DistrustTokens has all data path tokens checked again that were found valid before: open
+// watches end, and calls that were admitted and not begun are refused with a 401. Clients
+// come back with the token that they have. It is for keys that are dropped because others
+// may know them: what was signed with them must not live on in a stream.
+func (s *Server) DistrustTokens() {
+	s.trust.Add(1)
+	s.feeds.wakeAll()
 }
 
 func (s *Server) isDraining() bool { return s.draining.Load() }
@@ -109,7 +125,9 @@ func (s *Server) route(path string) (methods []string, h handler) {
 		return post, nil
 	}
 	if name, ok := strings.CutPrefix(path, "/databases/"); ok {
-		if name, ok := strings.CutSuffix(name, "/connect"); ok && name != "" && !strings.Contains(name, "/") {
+		// Without the suffix it is what Deno makes of a name and DENO_KV_PATH_PREFIX.
+		name = strings.TrimSuffix(name, "/connect")
+		if name != "" && !strings.Contains(name, "/") {
 			return post, func(w http.ResponseWriter, r *http.Request) error {
 				return s.exchangeMetadata(w, r, name)
 			}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvconnect/kvconnect/auth"
+	"github.com/google/uuid"
 	"github.com/kvconnect/kvconnect/conformance"
 	"github.com/kvconnect/kvconnect/kvconnect"
 	"github.com/kvconnect/kvconnect/sqlitebackend"
@@ -29,7 +29,7 @@ const accessToken = "test-access-token"
 type liveServer struct {
 	server  *kvconnect.Server
 	backend kvconnect.Backend
-	options kvconnect.Options
+	options setup
 	http    carrier
 	url     string
 	client  *http.Client
@@ -44,7 +44,7 @@ type carrier interface {
 
 // start starts a server over a new database, as kvconnect serve does. change may set what
 // it serves.
-func start(t *testing.T, change func(*kvconnect.Options)) *liveServer {
+func start(t *testing.T, change func(*setup)) *liveServer {
 	t.Helper()
 	return startOn(t, func(server *kvconnect.Server, o kvconnect.Options) carrier {
 		return transport.New(kvconnect.NewHTTPServer(server, o.Logger), server, transport.Options{
@@ -54,7 +54,7 @@ func start(t *testing.T, change func(*kvconnect.Options)) *liveServer {
 }
 
 // startStd is start with net/http for everything.
-func startStd(t *testing.T, change func(*kvconnect.Options)) *liveServer {
+func startStd(t *testing.T, change func(*setup)) *liveServer {
 	t.Helper()
 	return startOn(t, func(server *kvconnect.Server, o kvconnect.Options) carrier {
 		return kvconnect.NewHTTPServer(server, o.Logger)
@@ -62,33 +62,25 @@ func startStd(t *testing.T, change func(*kvconnect.Options)) *liveServer {
 }
 
 func startOn(
-	t *testing.T, newCarrier func(*kvconnect.Server, kvconnect.Options) carrier, change func(*kvconnect.Options),
+	t *testing.T, newCarrier func(*kvconnect.Server, kvconnect.Options) carrier, change func(*setup),
 ) *liveServer {
 	t.Helper()
 	backend, err := sqlitebackend.Open(sqlitebackend.Options{Path: filepath.Join(t.TempDir(), "kv.sqlite")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash, err := auth.HashAccessToken(accessToken)
-	if err != nil {
-		t.Fatal(err)
-	}
-	options := kvconnect.Options{
-		DatabaseID: backend.DatabaseID(), Backend: backend,
-		Auth: auth.New(hash, auth.GenerateSecrets().SigningKey, nil),
-	}
-	change(&options)
+	options := newSetup(backend.DatabaseID(), backend)
+	server := options.newServer(change)
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	server := kvconnect.New(options)
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &liveServer{
-		server: server, backend: options.Backend, options: options,
-		http:   newCarrier(server, options),
+		server: server, backend: options.backend, options: *options,
+		http:   newCarrier(server, options.Options),
 		url:    "http://" + listener.Addr().String(),
 		client: &http.Client{Transport: &http.Transport{}},
 	}
@@ -111,7 +103,7 @@ func startOn(
 
 // way is one to reach a server.
 type way struct {
-	starts func(t *testing.T, change func(*kvconnect.Options)) *liveServer
+	starts func(t *testing.T, change func(*setup)) *liveServer
 	http2  bool
 }
 
@@ -125,7 +117,7 @@ func ways() map[string]way {
 	}
 }
 
-func (w way) start(t *testing.T, change func(*kvconnect.Options)) *liveServer {
+func (w way) start(t *testing.T, change func(*setup)) *liveServer {
 	t.Helper()
 	s := w.starts(t, change)
 	if w.http2 {
@@ -136,11 +128,9 @@ func (w way) start(t *testing.T, change func(*kvconnect.Options)) *liveServer {
 	return s
 }
 
-func asIs(*kvconnect.Options) {}
-
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(*testing.T, func(*kvconnect.Options)) *liveServer{
+	for name, start := range map[string]func(*testing.T, func(*setup)) *liveServer{
 		"loop": start, "net/http": startStd,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,7 +175,8 @@ func (s *liveServer) do(t *testing.T, method, path string, header http.Header, b
 
 // metadata is the reply of the metadata exchange.
 type metadata struct {
-	Endpoints []struct {
+	DatabaseID string `json:"databaseId"`
+	Endpoints  []struct {
 		URL string `json:"url"`
 	} `json:"endpoints"`
 	Token string `json:"token"`
@@ -196,6 +187,17 @@ func bearer(token string) http.Header { return http.Header{"Authorization": {"Be
 func (s *liveServer) metadata(t *testing.T, path string, header http.Header) metadata {
 	t.Helper()
 	header.Set("Authorization", "Bearer "+accessToken)
+	return s.exchange(t, path, header)
+}
+
+// issue gives a data path token for an access token.
+func (s *liveServer) issue(t *testing.T, accessToken string) string {
+	t.Helper()
+	return s.exchange(t, "/", bearer(accessToken)).Token
+}
+
+func (s *liveServer) exchange(t *testing.T, path string, header http.Header) metadata {
+	t.Helper()
 	reply := s.do(t, http.MethodPost, path, header, strings.NewReader(`{"supportedVersions":[1,2,3]}`))
 	if reply.status != http.StatusOK {
 		t.Fatalf("metadata exchange: status %d: %s", reply.status, reply.body)
@@ -210,9 +212,14 @@ func (s *liveServer) metadata(t *testing.T, path string, header http.Header) met
 // dataPathHeader gives headers with which a data path call is in order.
 func (s *liveServer) dataPathHeader(t *testing.T) http.Header {
 	t.Helper()
-	header := bearer(s.metadata(t, "/", http.Header{}).Token)
+	return callHeader(s.metadata(t, "/", http.Header{}).Token, s.options.databaseID)
+}
+
+// callHeader gives the headers of a data path call.
+func callHeader(dataPathToken string, databaseID uuid.UUID) http.Header {
+	header := bearer(dataPathToken)
 	header.Set("X-Denokv-Version", "3")
-	header.Set("X-Denokv-Database-Id", s.options.DatabaseID.String())
+	header.Set("X-Denokv-Database-Id", databaseID.String())
 	return header
 }
 

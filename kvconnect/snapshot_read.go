@@ -26,14 +26,14 @@ type snapshotReadCall struct {
 	err  error // of decoding it
 }
 
-// Receive implements transport.Call.
+// Receive implements transport.Call. To open a database takes its time.
 func (c *snapshotReadCall) Receive(body []byte) (quick bool) {
 	c.read, c.err = protocol.DecodeSnapshotRead(body)
 	entries := 0
 	for _, r := range c.read.Ranges {
 		entries += r.Limit
 	}
-	return entries <= maxQuickEntries
+	return entries <= maxQuickEntries && c.server.options.Databases.IsOpen(c.grant.DatabaseID)
 }
 
 // Serve implements transport.Call.
@@ -41,7 +41,12 @@ func (c *snapshotReadCall) Serve(ctx context.Context, _ transport.Waker) transpo
 	if c.err != nil {
 		return c.invalid(c.err)
 	}
-	output, err := c.server.options.Backend.SnapshotRead(ctx, c.read)
+	database, err := c.lend(ctx)
+	if err != nil {
+		return c.failure(ctx, err)
+	}
+	defer database.Release()
+	output, err := database.SnapshotRead(ctx, c.read)
 	if err != nil {
 		return c.failure(ctx, err)
 	}

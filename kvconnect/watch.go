@@ -22,8 +22,9 @@ var watchHead = &transport.Head{Status: http.StatusOK, Fields: []transport.Field
 }}
 
 // watchCall is a call of "KV Connect, Data Path Protocol, Watch Request": the reply is a
-// stream of frames, the first at once. It ends when the client leaves or the server drains,
-// never by itself, because clients wait longer each time before they come back.
+// stream of frames, the first at once. It ends when the client leaves, when its token is
+// revoked or expires, and when the server drains, never by itself, because clients wait
+// longer each time before they come back.
 type watchCall struct {
 	dataPathCall
 	watch protocol.Watch
@@ -34,7 +35,7 @@ type watchCall struct {
 // keys.
 func (c *watchCall) Receive(body []byte) (quick bool) {
 	c.watch, c.err = protocol.DecodeWatch(body)
-	return true
+	return c.server.options.Databases.IsOpen(c.grant.DatabaseID)
 }
 
 // Serve implements transport.Call. The first state is read before the reply begins, while
@@ -43,7 +44,7 @@ func (c *watchCall) Serve(ctx context.Context, waker transport.Waker) transport.
 	if c.err != nil {
 		return c.invalid(c.err)
 	}
-	feed := &watchFeed{server: c.server, wake: waker.Wake}
+	feed := &watchFeed{server: c.server, grant: c.grant, trust: c.trust, wake: waker.Wake}
 	frame, err := feed.open(ctx, c.watch)
 	if err != nil {
 		return c.failure(ctx, err)

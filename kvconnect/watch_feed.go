@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 	"time"
 
+	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/protocol"
 )
 
@@ -14,10 +14,14 @@ import (
 // one before. There may be a hundred thousand, most of them quiet, so it holds no more than
 // it needs: the state of a watch is not kept, only its versionstamps.
 type watchFeed struct {
-	server  *Server
-	wake    func() // the transport
-	watcher protocol.Watcher
-	sent    sentState
+	server   *Server
+	grant    *access.Grant
+	database Database
+	wake     func() // the transport
+	watcher  protocol.Watcher
+	sent     sentState
+	trust    uint32 // that of the server when the token was found valid
+	over     bool   // the last frame was given
 
 	previous, next *watchFeed // in openFeeds, which guards them
 }
@@ -25,31 +29,63 @@ type watchFeed struct {
 // open begins the watch and gives the frame of its first state. After an error nothing
 // needs to be closed.
 func (f *watchFeed) open(ctx context.Context, watch protocol.Watch) (frame []byte, err error) {
-	f.watcher, err = f.server.options.Backend.Watch(watch, f.wake)
-	if err != nil {
+	if err := countWatch(f.grant); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.release()
+		}
+	}()
+	if f.database, err = f.server.lend(ctx, f.grant, f.trust); err != nil {
+		return nil, err
+	}
+	if f.watcher, err = f.database.Watch(watch, f.wake); err != nil {
 		return nil, err
 	}
 	state, err := f.watcher.State(ctx)
-	if err == nil {
-		f.sent.update(state)
-		frame, err = state.EncodeFrame()
-	}
 	if err != nil {
-		f.watcher.Close()
+		return nil, err
+	}
+	f.sent.update(state)
+	if frame, err = state.EncodeFrame(); err != nil {
 		return nil, err
 	}
 	f.server.feeds.add(f)
-	if f.server.isDraining() {
+	if f.server.isDraining() || f.tokenEnded() || f.isDistrusted() {
 		f.wake() // perhaps it was not there yet when the others were
 	}
 	return frame, nil
 }
 
-// Next implements transport.Feed. It gives io.EOF when the server drains, when the database
-// is closed, and after a fault, of which it tells the log.
+// tokenEnded tells whether the token of the watch is not valid any more.
+func (f *watchFeed) tokenEnded() bool { return f.grant.Err(f.server.options.Now()) != nil }
+
+// isDistrusted tells whether the token of the watch must be shown again.
+func (f *watchFeed) isDistrusted() bool { return f.trust != f.server.trust.Load() }
+
+// release gives back what open took.
+func (f *watchFeed) release() {
+	if f.watcher != nil {
+		f.watcher.Close()
+	}
+	if f.database != nil {
+		f.database.Release()
+	}
+	uncountWatch(f.grant)
+}
+
+// Next implements transport.Feed. It gives io.EOF when the server drains or wants to see
+// tokens again, when the database is closed, and after a fault, of which it tells the log. If
+// the token of the watch is not valid any more, it says so before.
 func (f *watchFeed) Next(ctx context.Context) (frame []byte, err error) {
-	if f.server.isDraining() {
+	switch {
+	case f.over, f.server.isDraining(), f.isDistrusted():
 		return nil, io.EOF
+	case f.tokenEnded():
+		f.over = true
+		f.wake() // for the end
+		return readDisabledFrame, nil
 	}
 	state, err := f.watcher.State(ctx)
 	if err == nil && f.sent.update(state) {
@@ -69,6 +105,11 @@ func (f *watchFeed) Next(ctx context.Context) (frame []byte, err error) {
 // keepAliveFrame is shared by all watches.
 var keepAliveFrame = protocol.KeepAliveFrame()
 
+// readDisabledFrame is shared by all watches. A stream that merely ended would leave the
+// program to wait for news for ever: clients open it again and again, and do not tell. This
+// frame becomes an exception.
+var readDisabledFrame = protocol.ReadDisabledFrame()
+
 // KeepAlive implements transport.Feed.
 func (f *watchFeed) KeepAlive() (frame []byte, silence time.Duration) {
 	return keepAliveFrame, f.server.options.WatchKeepAlive
@@ -77,7 +118,7 @@ func (f *watchFeed) KeepAlive() (frame []byte, silence time.Duration) {
 // Close implements transport.Feed. The transport is not woken any more after it.
 func (f *watchFeed) Close() {
 	f.server.feeds.remove(f)
-	f.watcher.Close()
+	f.release()
 }
 
 // sentState is the state that the client has. Most watches have one key, which takes no
@@ -108,43 +149,4 @@ func (s *sentState) update(state protocol.WatchOutput) (differs bool) {
 		}
 	}
 	return differs
-}
-
-// openFeeds are the feeds that a drain ends, as a list. It is safe for concurrent use.
-type openFeeds struct {
-	mu    sync.Mutex
-	first *watchFeed // guarded by mu, and so are the links
-}
-
-func (o *openFeeds) add(f *watchFeed) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	f.next = o.first
-	if f.next != nil {
-		f.next.previous = f
-	}
-	o.first = f
-}
-
-func (o *openFeeds) remove(f *watchFeed) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if f.next != nil {
-		f.next.previous = f.previous
-	}
-	if f.previous != nil {
-		f.previous.next = f.next
-	} else {
-		o.first = f.next
-	}
-	f.previous, f.next = nil, nil
-}
-
-// wake has the Next of all feeds called.
-func (o *openFeeds) wake() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for f := o.first; f != nil; f = f.next {
-		f.wake()
-	}
 }

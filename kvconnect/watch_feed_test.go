@@ -111,7 +111,7 @@ func TestFeedEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log := &safeBuffer{}
-			server, backend := memoryServer(func(o *kvconnect.Options) { o.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+			server, backend := memoryServer(func(o *setup) { o.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 			reply, waker := openFeed(t, server)
 			if c.fault != nil {
 				backend.become(c.fault)
@@ -180,7 +180,7 @@ func TestDrainWakesEveryFeed(t *testing.T) {
 // Watches of which the first state cannot be read leave nothing behind.
 func TestFeedThatDoesNotOpen(t *testing.T) {
 	t.Parallel()
-	server, backend := memoryServer(func(o *kvconnect.Options) { o.Backend = stateless{o.Backend} })
+	server, backend := memoryServer(func(o *setup) { o.backend = stateless{o.backend} })
 	call := admit(t, server, "watch")
 	call.Receive(nil)
 	if reply := call.Serve(t.Context(), &countingWaker{}); reply.Feed != nil || reply.Head.Status != 503 {
@@ -207,7 +207,7 @@ func (statelessWatcher) State(context.Context) (protocol.WatchOutput, error) {
 
 func TestFeedsShareTheKeepAlive(t *testing.T) {
 	t.Parallel()
-	server, _ := memoryServer(func(o *kvconnect.Options) { o.WatchKeepAlive = 7 * time.Second })
+	server, _ := memoryServer(func(o *setup) { o.WatchKeepAlive = 7 * time.Second })
 	reply, _ := openFeed(t, server)
 	defer reply.Feed.Close()
 	frame, silence := reply.Feed.KeepAlive()
@@ -238,7 +238,7 @@ func (quietWatcher) Close() {}
 // besides that of the backend and of the transport.
 func BenchmarkOpenFeed(b *testing.B) {
 	const watches = 100_000
-	server, _ := memoryServer(func(o *kvconnect.Options) { o.Backend = quietBackend{} })
+	server, _ := memoryServer(func(o *setup) { o.backend = quietBackend{} })
 	request := transport.Request{Method: http.MethodPost, Path: "/v2/watch", Header: memoryHeader()}
 	body := marshal(b, &datapath.Watch{Keys: []*datapath.WatchKey{{Key: []byte{1}}}})
 	waker := &countingWaker{}

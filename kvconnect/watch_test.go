@@ -2,13 +2,13 @@ package kvconnect_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"io"
 	"net/http"
 	"testing"
 	"time"
 
-	"github.com/kvconnect/kvconnect/kvconnect"
 	"github.com/kvconnect/kvconnect/protocol"
 	"github.com/kvconnect/kvconnect/protocol/datapath"
 	"google.golang.org/protobuf/proto"
@@ -16,6 +16,11 @@ import (
 
 // openWatch begins a watch and gives its stream.
 func (s *liveServer) openWatch(t *testing.T, keys ...[]byte) io.ReadCloser {
+	t.Helper()
+	return s.openWatchWith(t, s.dataPathHeader(t), keys...)
+}
+
+func (s *liveServer) openWatchWith(t *testing.T, header http.Header, keys ...[]byte) io.ReadCloser {
 	t.Helper()
 	var message datapath.Watch
 	for _, key := range keys {
@@ -25,7 +30,7 @@ func (s *liveServer) openWatch(t *testing.T, keys ...[]byte) io.ReadCloser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header = s.dataPathHeader(t)
+	request.Header = header
 	reply, err := s.client.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -35,6 +40,22 @@ func (s *liveServer) openWatch(t *testing.T, keys ...[]byte) io.ReadCloser {
 	}
 	t.Cleanup(func() { _ = reply.Body.Close() })
 	return reply.Body
+}
+
+// abandon sends a request and goes away once it is begun.
+func (s *liveServer) abandon(request *http.Request, begun <-chan struct{}) {
+	ctx, leave := context.WithCancel(request.Context())
+	defer leave()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		if reply, err := s.client.Do(request.WithContext(ctx)); err == nil {
+			_ = reply.Body.Close()
+		}
+	}()
+	<-begun
+	leave()
+	<-gone
 }
 
 // nextFrame reads one frame; empty ones too.
@@ -53,7 +74,7 @@ func nextFrame(t *testing.T, stream io.Reader) []byte {
 
 func TestWatchIsKeptAlive(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(o *kvconnect.Options) { o.WatchKeepAlive = time.Millisecond })
+	s := start(t, func(o *setup) { o.WatchKeepAlive = time.Millisecond })
 	stream := s.openWatch(t, []byte{1})
 	if len(nextFrame(t, stream)) == 0 {
 		t.Error("the first frame is empty")
@@ -71,7 +92,7 @@ func TestWatchOutlivesTheBodyTimeout(t *testing.T) {
 	for name, way := range ways() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := way.start(t, func(o *kvconnect.Options) {
+			s := way.start(t, func(o *setup) {
 				o.BodyTimeout, o.WatchKeepAlive = 20*time.Millisecond, 5*time.Millisecond
 			})
 			stream := s.openWatch(t, []byte{1})
@@ -85,7 +106,7 @@ func TestWatchOutlivesTheBodyTimeout(t *testing.T) {
 // Deno opens such a watch for watch([]).
 func TestWatchOfNoKeys(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(o *kvconnect.Options) { o.WatchKeepAlive = time.Millisecond })
+	s := start(t, func(o *setup) { o.WatchKeepAlive = time.Millisecond })
 	stream := s.openWatch(t)
 	var output datapath.WatchOutput
 	if err := proto.Unmarshal(nextFrame(t, stream), &output); err != nil {

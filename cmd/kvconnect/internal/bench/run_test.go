@@ -48,9 +48,13 @@ func startServer(t *testing.T, wrap func(http.Handler) http.Handler) *liveServer
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys, err := auth.GenerateSecrets().KeyRing()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var handler http.Handler = kvconnect.New(kvconnect.Options{
-		DatabaseID: backend.DatabaseID(), Backend: backend,
-		Auth: auth.New(hash, auth.GenerateSecrets().SigningKey, nil),
+		Databases: kvconnect.OneDatabase(backend.DatabaseID(), backend),
+		Auth:      auth.New(auth.Options{Registry: auth.NewOneDatabase(backend.DatabaseID(), "", nil), Keys: keys, Master: &hash}),
 	})
 	if wrap != nil {
 		handler = wrap(handler)

@@ -86,10 +86,15 @@ func Run(ctx context.Context, options Options) (err error) {
 	if err := credentials.save(); err != nil {
 		return errors.Join(err, listeners.close())
 	}
+	keys, err := credentials.secrets.KeyRing()
+	if err != nil {
+		return errors.Join(err, listeners.close())
+	}
 	server := kvconnect.New(kvconnect.Options{
-		DatabaseID:     backend.DatabaseID(),
-		Backend:        backend,
-		Auth:           auth.New(credentials.accessToken, credentials.secrets.SigningKey, nil),
+		Databases: kvconnect.OneDatabase(backend.DatabaseID(), backend),
+		Auth: auth.New(auth.Options{
+			Registry: auth.NewOneDatabase(backend.DatabaseID(), "", nil), Keys: keys, Master: &credentials.accessToken,
+		}),
 		PublicURL:      options.PublicURL,
 		TrustedProxies: options.TrustedProxies,
 		Logger:         options.Logger,
