@@ -193,10 +193,12 @@ func (flags benchFlags) servers(compare bool) ([]bench.Server, error) {
 func (flags benchFlags) tokens(servers int) ([]string, error) {
 	name, given, read := "--access-token", flags.accessTokens, func(token string) (string, error) { return token, nil }
 	if len(flags.accessTokenFiles) > 0 {
-		name, given, read = "--access-token-file", flags.accessTokenFiles, readAccessToken
+		name, given, read = "--access-token-file", flags.accessTokenFiles, func(file string) (string, error) {
+			return readSecret("access token", file)
+		}
 	}
 	if len(given) == 0 {
-		token, err := accessTokenFromEnv()
+		token, err := secretFromEnv("access token", envAccessToken, envAccessTokenFile)
 		if err != nil {
 			return nil, err
 		}

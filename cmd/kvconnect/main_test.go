@@ -52,6 +52,8 @@ func TestScripts(t *testing.T) {
 			"refuses":  scriptRefuses,
 			"stored":   scriptStored,
 			"term":     scriptTerm,
+			"capture":  scriptCapture,
+			"write":    scriptWrite,
 		},
 	})
 }
@@ -133,7 +135,12 @@ func scriptExchange(ts *testscript.TestScript, _ bool, args []string) {
 // scriptRead makes a snapshot read with the token of the last exchange, and checks
 // the status of the reply: read STATUS.
 func scriptRead(ts *testscript.TestScript, _ bool, args []string) {
-	url := "http://" + ts.Getenv("ADDR") + "/v2/snapshot_read"
+	callDataPath(ts, "snapshot_read", args[0])
+}
+
+// callDataPath makes a call without a body and checks the status of the reply.
+func callDataPath(ts *testscript.TestScript, method, status string) {
+	url := "http://" + ts.Getenv("ADDR") + "/v2/" + method
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, http.NoBody)
 	ts.Check(err)
 	request.Header.Set("Authorization", "Bearer "+ts.Getenv("DATA_PATH_TOKEN"))
@@ -142,9 +149,20 @@ func scriptRead(ts *testscript.TestScript, _ bool, args []string) {
 	reply, err := http.DefaultClient.Do(request)
 	ts.Check(err)
 	ts.Check(reply.Body.Close())
-	if got := strconv.Itoa(reply.StatusCode); got != args[0] {
-		ts.Fatalf("status %s, want %s", got, args[0])
+	if got := strconv.Itoa(reply.StatusCode); got != status {
+		ts.Fatalf("status %s, want %s", got, status)
 	}
+}
+
+// scriptWrite makes an empty atomic write with the token of the last exchange, and checks
+// the status of the reply: write STATUS.
+func scriptWrite(ts *testscript.TestScript, _ bool, args []string) {
+	callDataPath(ts, "atomic_write", args[0])
+}
+
+// scriptCapture puts what the last command printed into the environment: capture NAME.
+func scriptCapture(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
 // scriptMode checks the permissions of a file: mode FILE 0600.

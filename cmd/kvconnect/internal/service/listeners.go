@@ -31,6 +31,11 @@ func listen(ctx context.Context, options Options) (*listeners, error) {
 	l.admin, err = config.Listen(ctx, "tcp", options.AdminAddr)
 	switch {
 	case err == nil:
+	case errors.Is(err, syscall.EADDRINUSE) && !options.AdminAddrChosen && options.DataDir != "":
+		// The folder says where it is, so any port does.
+		if l.admin, err = config.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return nil, errors.Join(listenError(err, "--admin-addr"), l.close())
+		}
 	case errors.Is(err, syscall.EADDRINUSE) && !options.AdminAddrChosen:
 		options.Logger.Warn("no admin listener, its default address is in use", "addr", options.AdminAddr)
 	default:

@@ -13,19 +13,37 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime"
+	"slices"
+	"sync"
 	"time"
 
-	"github.com/kvconnect/kvconnect/auth"
+	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/kvconnect"
 	"github.com/kvconnect/kvconnect/sqlitebackend"
 )
 
 // Options says what to serve, where and to whom.
 type Options struct {
-	// SQLitePath is the file that holds the database.
+	// SQLitePath is the file that holds the database. It means nothing if there is a
+	// DataDir.
 	SQLitePath string
 	ReadOnly   bool
 	Durability sqlitebackend.Durability
+
+	// DataDir is the folder that holds many databases; "" for one database.
+	DataDir string
+	// MaxOpenDatabases, DatabaseIdleTimeout and TrashRetention are those of
+	// datadir.Options.
+	MaxOpenDatabases    int
+	DatabaseIdleTimeout time.Duration
+	TrashRetention      time.Duration
+	// AdminToken opens the admin listener of a folder; "" for one made at each start.
+	AdminToken string
+
+	// Limits hold for each database that has none of its own.
+	Limits access.Limits
+	// Identity is the user's own provider of access tokens.
+	Identity IdentityOptions
 
 	// Transport carries the calls of clients.
 	Transport Transport
@@ -37,7 +55,7 @@ type Options struct {
 	AdminAddr       string
 	AdminAddrChosen bool
 
-	// AccessToken opens the database; "" for the generated one.
+	// AccessToken opens the database, or all of them; "" for the generated one, or none.
 	AccessToken string
 	// NewAccessToken makes a new generated access token.
 	NewAccessToken bool
@@ -60,70 +78,54 @@ const drainTimeout = 25 * time.Second
 // Run serves until ctx ends, then drains. It returns nil after a clean stop.
 func Run(ctx context.Context, options Options) (err error) {
 	defer runtime.KeepAlive(raiseHeapFloor())
-	// Before a file is made in vain.
-	chosen, err := chosenToken(options.AccessToken)
-	if err = errors.Join(err, options.Transport.Validate()); err != nil {
+	if err := options.Transport.Validate(); err != nil {
 		return err
 	}
-	backend, err := sqlitebackend.Open(sqlitebackend.Options{
-		Path: options.SQLitePath, ReadOnly: options.ReadOnly, Durability: options.Durability, Logger: options.Logger,
-	})
+	store, err := openStore(ctx, options)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, backend.Close()) }()
-
-	credentials, err := loadCredentials(options, chosen, backend.Path()+secretsSuffix)
-	if err != nil {
-		return err
-	}
-	// The ports come before a new token is saved: a start that fails must not
-	// use up the one time that the token is shown.
+	defer func() { err = errors.Join(err, store.close()) }()
 	listeners, err := listen(ctx, options)
 	if err != nil {
 		return err
 	}
-	if err := credentials.save(); err != nil {
-		return errors.Join(err, listeners.close())
-	}
-	keys, err := credentials.secrets.KeyRing()
-	if err != nil {
+	if err := store.settle(listeners); err != nil {
 		return errors.Join(err, listeners.close())
 	}
 	server := kvconnect.New(kvconnect.Options{
-		Databases: kvconnect.OneDatabase(backend.DatabaseID(), backend),
-		Auth: auth.New(auth.Options{
-			Registry: auth.NewOneDatabase(backend.DatabaseID(), "", nil), Keys: keys, Master: &credentials.accessToken,
-		}),
+		Databases:      store.databases(),
+		Auth:           store.authenticator(),
 		PublicURL:      options.PublicURL,
 		TrustedProxies: options.TrustedProxies,
 		Logger:         options.Logger,
 	})
-	greet(options.Out, greeting{
-		url:      clientURL(options.PublicURL, listeners.main.Addr()),
-		path:     backend.Path(),
-		readOnly: options.ReadOnly,
-		token:    credentials.tokenSource,
-		newToken: credentials.newToken,
-	})
-	options.Logger.Info("serving", "version", options.Version, "addr", listeners.main.Addr().String(),
-		"admin_addr", listeners.adminAddr(), "path", backend.Path(), "database_id", backend.DatabaseID().String(),
-		"read_only", options.ReadOnly, "durability", string(options.Durability),
-		"transport", string(options.Transport))
-	err = serve(ctx, listeners, server, options)
+	store.serving(server)
+	store.greet(options.Out, clientURL(options.PublicURL, listeners.main.Addr()))
+	options.Logger.Info("serving", slices.Concat(
+		[]any{"version", options.Version, "addr", listeners.main.Addr().String(), "admin_addr", listeners.adminAddr()},
+		store.attributes(),
+		[]any{"durability", string(options.Durability), "transport", string(options.Transport)},
+	)...)
+	houseCtx, leave := context.WithCancel(ctx)
+	var house sync.WaitGroup
+	house.Go(func() { store.keepHouse(houseCtx) })
+	err = serve(ctx, listeners, server, store, options)
+	leave()
+	house.Wait()
 	options.Logger.Info("stopped")
 	return err
 }
 
 // serve answers requests until ctx ends or a listener fails, then drains.
-func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, options Options) error {
+func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, store store, options Options) error {
 	logger := options.Logger
 	clients := newCarrier(options.Transport, server, logger)
 	carriers := []carrier{clients}
 	failed := make(chan error, 2)
 	go func() { failed <- clients.Serve(listeners.main) }()
 	if listeners.admin != nil {
-		admin := kvconnect.NewHTTPServer(server.HealthHandler(), logger)
+		admin := kvconnect.NewHTTPServer(store.adminHandler(server.HealthHandler()), logger)
 		carriers = append(carriers, admin)
 		go func() { failed <- admin.Serve(listeners.admin) }()
 	}

@@ -1,0 +1,89 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/kvconnect/kvconnect/access"
+	"github.com/kvconnect/kvconnect/auth"
+	"github.com/kvconnect/kvconnect/kvconnect"
+	"github.com/kvconnect/kvconnect/sqlitebackend"
+)
+
+// oneDatabase is the store of one file, which one access token opens.
+type oneDatabase struct {
+	backend     *sqlitebackend.Backend
+	credentials *credentials
+	authority   *auth.Authority
+	identity    *identity
+	options     Options
+}
+
+func openOneDatabase(ctx context.Context, options Options) (_ *oneDatabase, err error) {
+	// Before a file is made in vain.
+	chosen, err := chosenToken(options.AccessToken)
+	if err != nil {
+		return nil, err
+	}
+	o := &oneDatabase{options: options}
+	if o.identity, err = openIdentity(ctx, options); err != nil {
+		return nil, err
+	}
+	o.backend, err = sqlitebackend.Open(sqlitebackend.Options{
+		Path: options.SQLitePath, ReadOnly: options.ReadOnly, Durability: options.Durability,
+		MaxFileBytes: options.Limits.FileBytes, Logger: options.Logger,
+	})
+	if err != nil {
+		o.identity.close()
+		return nil, err
+	}
+	o.credentials, err = loadCredentials(options, chosen, o.backend.Path()+secretsSuffix)
+	if err != nil {
+		return nil, errors.Join(err, o.close())
+	}
+	keys, err := o.credentials.secrets.KeyRing()
+	if err != nil {
+		return nil, errors.Join(err, o.close())
+	}
+	o.authority = auth.New(auth.Options{
+		Registry: auth.NewOneDatabase(o.backend.DatabaseID(), "", access.NewMeter(options.Limits)),
+		Keys:     keys,
+		Master:   &o.credentials.accessToken,
+		Identity: o.identity.verifier(),
+	})
+	return o, nil
+}
+
+func (o *oneDatabase) databases() kvconnect.Databases {
+	return kvconnect.OneDatabase(o.backend.DatabaseID(), o.backend)
+}
+
+func (o *oneDatabase) authenticator() kvconnect.Authenticator { return o.authority }
+
+// settle implements store. The ports come before a new token is saved: a start that fails
+// must not use up the one time that the token is shown.
+func (o *oneDatabase) settle(*listeners) error { return o.credentials.save() }
+
+func (*oneDatabase) adminHandler(health http.Handler) http.Handler { return health }
+
+func (*oneDatabase) serving(*kvconnect.Server) {}
+
+func (o *oneDatabase) greet(out io.Writer, url string) {
+	greet(out, greeting{
+		url: url, path: o.backend.Path(), readOnly: o.options.ReadOnly,
+		token: o.credentials.tokenSource, newToken: o.credentials.newToken,
+	})
+}
+
+func (o *oneDatabase) attributes() []any {
+	return []any{"path", o.backend.Path(), "database_id", o.backend.DatabaseID().String(), "read_only", o.options.ReadOnly}
+}
+
+func (*oneDatabase) keepHouse(context.Context) {}
+
+func (o *oneDatabase) close() error {
+	o.identity.close()
+	return o.backend.Close()
+}
