@@ -16,12 +16,13 @@ FLOOR ?= $(TOOLS)/floor
 BENCHFLAGS ?=
 GROWTHFLAGS ?= -growth.entries=1000,100000,1000000,10000000 -growth.value-bytes=100
 SWEEPFLAGS ?= -sweep.keys=1000000
+DATABASESFLAGS ?= -databases.count=1000
 RATIOFLAGS ?=
 
 # Many tests wait for a server or a client most of the time.
 GOTEST := go test -parallel 8 -timeout 20m
 
-.PHONY: run test lint generate generate-check unit race h2spec clients bench floor growth transport sweep fuzz fuzz-short clean
+.PHONY: run test lint generate generate-check unit race h2spec clients bench floor growth databases transport sweep fuzz fuzz-short clean
 
 run: ## Serve ./kvconnect.sqlite on :4512.
 	go run ./cmd/kvconnect serve
@@ -69,6 +70,10 @@ floor:
 growth: ## How the costs grow with the database; GROWTHFLAGS chooses, and some gigabytes are written to TMPDIR.
 	cd sqlitebackend && go test -run '^TestGrowth$$' -v -count=1 -timeout 0 -args \
 		-growth.rounds=11 -growth.slice=200ms -growth.load=5s $(GROWTHFLAGS)
+
+databases: ## What many databases cost in one folder; DATABASESFLAGS chooses.
+	@cd cmd/kvconnect && go test -run '^TestManyDatabases$$' -v -count=1 -timeout 0 -args \
+		-databases.busy=100 -databases.cold=200 -databases.max-open=128 -databases.rounds=5 -databases.slice=2s $(DATABASESFLAGS)
 
 transport: ## What the transports carry, as ratios; needs h2load, and takes two minutes.
 	@cd conformance && go test -run '^TestTransportRatios$$' -count=1 -timeout 0 -args -ratios.rounds=5 $(RATIOFLAGS)
