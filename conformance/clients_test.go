@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -54,6 +55,7 @@ func needClients(t *testing.T) {
 // target is the server that a client is to use.
 type target struct {
 	url              string
+	token            string // processToken if it is empty
 	knownDifferences string // a file in clients, if any
 	certificatePath  string // of a certificate that Deno is to trust, if any
 }
@@ -67,7 +69,7 @@ func clientCommand(ctx context.Context, server target, name string, args ...stri
 	command.Dir = "clients"
 	command.WaitDelay = time.Second
 	command.Env = append(plainEnviron(),
-		"KV_URL="+server.url, "DENO_KV_ACCESS_TOKEN="+processToken, "KV_KNOWN_DIFFERENCES="+server.knownDifferences,
+		"KV_URL="+server.url, "DENO_KV_ACCESS_TOKEN="+cmp.Or(server.token, processToken), "KV_KNOWN_DIFFERENCES="+server.knownDifferences,
 		"NO_COLOR=1", "DENO_NO_UPDATE_CHECK=1")
 	if server.certificatePath != "" {
 		command.Env = append(command.Env, "DENO_CERT="+server.certificatePath)
@@ -139,7 +141,7 @@ func TestClientProgramsAreSound(t *testing.T) {
 	for _, args := range [][]string{
 		{
 			"check", "deno_test.ts", "node_test.ts", "restart.ts", "app.ts", "calls.ts", "sharedfile.ts", "sharedqueue.ts",
-			"sharedopen.ts", "v8values.ts", "bench.ts", "http2.ts", "unread_watch.ts",
+			"sharedopen.ts", "v8values.ts", "bench.ts", "http2.ts", "unread_watch.ts", "commanded.ts",
 		},
 		{"lint"},
 		{"fmt", "--check"},

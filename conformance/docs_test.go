@@ -55,7 +55,7 @@ func readBlocks(t *testing.T, path string) []docBlock {
 func TestProgramsInTheDocs(t *testing.T) {
 	t.Parallel()
 	needClients(t)
-	for _, path := range []string{"../README.md", "../docs/guide.md"} {
+	for _, path := range []string{"../README.md", "../docs/guide.md", "../docs/databases.md"} {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
 			server := startProcess(t, filepath.Join(t.TempDir(), "kv.sqlite"))

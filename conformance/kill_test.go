@@ -148,7 +148,7 @@ func (k *killing) round(t *testing.T, round int) {
 	if moment.writes {
 		r.server.awaitReady(t)
 		k.created = true
-		ways := openWays(t, killConnections, r.server.url)
+		ways := openWays(t, killConnections, r.server.url, processToken)
 		for number := range killWriters {
 			w := newCrashWriter(number, seed, strconv.Itoa(round), k.model)
 			w.db, w.maxExpiry, w.acknowledged = ways[number%len(ways)], killExpiry, r.note

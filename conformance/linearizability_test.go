@@ -81,7 +81,7 @@ func (c conditions) round(t *testing.T, server *process, seed uint64) *process {
 	proxy := startRoughProxy(t, server.addr, seed)
 	defer proxy.close()
 	w := &workload{
-		ways: openWays(t, 8, proxy.url), key: newProbe(ctx, nil).key,
+		ways: openWays(t, 8, proxy.url, processToken), key: newProbe(ctx, nil).key,
 		clients: 8, calls: 25, bursts: bursts(), watches: 6,
 		lossy: c.breakOne > 0 || c.restarts > 0, mismatches: true, seed: seed, patience: processPatience,
 	}
@@ -91,7 +91,7 @@ func (c conditions) round(t *testing.T, server *process, seed uint64) *process {
 	// A server that has just started has no write under way.
 	server.stop(t)
 	server = server.restart(t)
-	w.ways = openWays(t, 1, server.url)
+	w.ways = openWays(t, 1, server.url, processToken)
 	recorded, err := w.finish(ctx, r)
 	if err != nil {
 		t.Fatal(err)
@@ -149,23 +149,23 @@ func (c conditions) record(ctx context.Context, t *testing.T, w *workload, serve
 }
 
 // openWays gives ways to a server, over one protocol and the other by turns.
-func openWays(t *testing.T, n int, url string) []database {
+func openWays(t *testing.T, n int, url, token string) []database {
 	t.Helper()
 	ways := make([]database, n)
-	for i, way := range openHTTPWays(t, n, url) {
+	for i, way := range openHTTPWays(t, n, url, token) {
 		ways[i] = way
 	}
 	return ways
 }
 
-func openHTTPWays(t *testing.T, n int, url string) []*httpDatabase {
+func openHTTPWays(t *testing.T, n int, url, token string) []*httpDatabase {
 	t.Helper()
 	protocols := slices.Sorted(maps.Keys(httpClients))
 	ways := make([]*httpDatabase, n)
 	for i := range ways {
 		client := httpClients[protocols[i%len(protocols)]]()
 		t.Cleanup(client.CloseIdleConnections)
-		db, err := openHTTP(t.Context(), client, url, processToken)
+		db, err := openHTTP(t.Context(), client, url, token)
 		if err != nil {
 			t.Fatal(err)
 		}

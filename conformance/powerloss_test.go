@@ -133,7 +133,7 @@ func recordDisk(t *testing.T, tracer, durability string, seed uint64) *diskRecor
 		if run == 0 {
 			r.readyBytes = traceBytes()
 		}
-		ways := openHTTPWays(t, 4, p.url)
+		ways := openHTTPWays(t, 4, p.url, processToken)
 		id, err := uuid.Parse(ways[0].metadata.DatabaseID)
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,7 @@ func TestMain(m *testing.M) {
 // serverOptions say how to start a server.
 type serverOptions struct {
 	path      string        // of the database; a new one if it is empty
+	folder    string        // with many databases, in place of the path
 	addr      string        // a free port is found if it is empty
 	transport transportKind // that of the program by itself if it is empty
 	args      []string      // further ones of serve
@@ -61,6 +63,7 @@ type process struct {
 	url    string
 	cmd    *exec.Cmd
 	exited chan struct{} // closed once cmd has ended
+	stdout *logBuffer
 	stderr *logBuffer
 }
 
@@ -87,21 +90,29 @@ func (o serverOptions) launch(t *testing.T) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.path == "" {
+	if o.path == "" && o.folder == "" {
 		o.path = filepath.Join(t.TempDir(), "kv.sqlite")
 	}
 	if o.addr == "" {
 		o.addr = freeAddr(t)
 	}
-	p := &process{serverOptions: o, url: "http://" + o.addr, exited: make(chan struct{}), stderr: &logBuffer{}}
+	p := &process{
+		serverOptions: o, url: "http://" + o.addr, exited: make(chan struct{}), stdout: &logBuffer{}, stderr: &logBuffer{},
+	}
+	env := append(plainEnviron(), "DENO_KV_ACCESS_TOKEN="+processToken)
 	args := []string{"serve", "--sqlite-path", o.path, "--addr", o.addr, "--admin-addr", ""}
+	if o.folder != "" {
+		// Whoever has no token of a database opens none.
+		env = plainEnviron()
+		args = []string{"serve", "--data-dir", o.folder, "--addr", o.addr, "--admin-addr", "127.0.0.1:0"}
+	}
 	if o.transport != "" {
 		args = append(args, o.transport.args()...)
 	}
 	args = append(args, o.args...)
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, args...)
-	p.cmd.Env = slices.Concat(plainEnviron(), []string{"DENO_KV_ACCESS_TOKEN=" + processToken}, o.env)
-	p.cmd.Stderr = p.stderr
+	p.cmd.Env = slices.Concat(env, o.env)
+	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -120,9 +131,11 @@ func (o serverOptions) launch(t *testing.T) *process {
 }
 
 // plainEnviron is the environment without what whoever runs the tests has set for
-// Deno KV.
+// Deno KV and for the server.
 func plainEnviron() []string {
-	return slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "DENO_KV_") })
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "DENO_KV_") || strings.HasPrefix(variable, "KVCONNECT_")
+	})
 }
 
 // givenAddrs are those that a test has. It may not listen yet, or not at the moment.
@@ -175,6 +188,21 @@ func (p *process) awaitReady(t *testing.T) {
 		}
 	}
 	t.Fatalf("the server does not get ready:\n%s", p.stderr)
+}
+
+// awaitPrinted waits until the server has printed something that fits the pattern, which it
+// does for people, and may do after it is ready.
+func (p *process) awaitPrinted(t *testing.T, pattern *regexp.Regexp) string {
+	t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(processPatience); time.Now().Before(deadline); <-ticker.C {
+		if found := pattern.FindString(p.stdout.String()); found != "" {
+			return found
+		}
+	}
+	t.Fatalf("the server does not print what fits %s:\n%s", pattern, p.stdout)
+	return ""
 }
 
 // terminate tells the server to stop, and does not wait for it.

@@ -99,5 +99,10 @@ export function requireEnv(name: string): string {
 export function openKv(
   accessToken: string = requireEnv("DENO_KV_ACCESS_TOKEN"),
 ): Promise<Deno.Kv> {
-  return client.openKv(requireEnv("KV_URL"), accessToken);
+  return openKvAt(requireEnv("KV_URL"), accessToken);
+}
+
+/** Opens a database by its URL, or by whatever else the client takes for one. */
+export function openKvAt(url: string, accessToken: string): Promise<Deno.Kv> {
+  return client.openKv(url, accessToken);
 }
