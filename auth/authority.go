@@ -95,8 +95,9 @@ func (a *Authority) ForgetDatabase(id uuid.UUID) {
 // id; "" stands for the one that the token belongs to. It fails with
 // protocol.ErrInvalidAccessToken, ErrTokenMistyped, ErrTokenRevoked or ErrTokenExpired, and
 // with protocol.ErrUnknownDatabase for a database that is not there and for one that the
-// token is not for, without a difference in text or time. It takes the time of the
-// IdentityVerifier, if there is one, for a token that has the form of a JWT.
+// token is not for, without a difference in text or time. For a token that has the form of a
+// JWT it takes the time of the IdentityVerifier, if there is one, and may fail with
+// protocol.ErrUnavailable.
 func (a *Authority) Authorize(ctx context.Context, accessToken, database string) (*access.Grant, error) {
 	grant, err := a.authorize(ctx, accessToken, canonicalDatabase(database))
 	if err != nil {

@@ -85,7 +85,7 @@ type Provider struct {
 // is for the first time only. It fails with ErrProviderOptions, with ErrKeySet for a file
 // without usable keys, with the reason why a file cannot be read, or with the error of
 // ctx. A URL that gives no usable keys within 10 seconds is logged and tried again: until
-// it gives some, no token is valid.
+// it gives some, Verify fails with protocol.ErrNoIdentityKeys.
 func OpenProvider(ctx context.Context, options ProviderOptions) (*Provider, error) {
 	if options.Issuer == "" || options.Audience == "" {
 		return nil, fmt.Errorf("%w: both the issuer and the audience of its tokens are needed", ErrProviderOptions)
@@ -149,8 +149,8 @@ func (p *Provider) Close() { p.keys.close() }
 // may not be in the past at all, and is when the Identity expires.
 //
 // It fails with protocol.ErrInvalidAccessToken or ErrTokenExpired and a text for the
-// bearer, or with the error of ctx, and may take some seconds if the token names an
-// unknown key.
+// bearer, with protocol.ErrNoIdentityKeys until there are keys, or with the error of ctx,
+// and may take some seconds if the token names an unknown key.
 func (p *Provider) Verify(ctx context.Context, token string) (Identity, error) {
 	if len(token) > MaxIdentityTokenBytes {
 		return Identity{}, refuseIdentity("is longer than %d bytes", MaxIdentityTokenBytes)

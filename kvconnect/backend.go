@@ -67,7 +67,8 @@ type Authenticator interface {
 	// the database of that name or id; "" stands for the one that the token belongs to. It
 	// fails with protocol.ErrInvalidAccessToken, ErrTokenMistyped, ErrTokenRevoked or
 	// ErrTokenExpired, and with ErrUnknownDatabase for a database that is not there and
-	// for one that the token is not for, without a difference in text or time.
+	// for one that the token is not for, without a difference in text or time. If it cannot
+	// tell now, it fails with ErrUnavailable.
 	Authorize(ctx context.Context, accessToken, database string) (*access.Grant, error)
 
 	// IssueDataPathToken gives a token for the data path, and the time to announce as its
