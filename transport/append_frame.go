@@ -77,6 +77,21 @@ func appendLiteral[T string | []byte](b []byte, name byte, value T) []byte {
 	return append(b, value...)
 }
 
+// maxFieldBytes is the longest name or value whose length one byte says.
+const maxFieldBytes = 126
+
+// appendField adds a field with a name that no table has, or none if there is no name.
+func appendField(b []byte, field Field) []byte {
+	if field.Name == "" || len(field.Name) > maxFieldBytes || len(field.Value) > maxFieldBytes {
+		return b
+	}
+	const literalWithName = 0                             // that no table is to keep
+	b = append(b, literalWithName, byte(len(field.Name))) //nolint:gosec // it is short
+	b = append(b, field.Name...)
+	b = append(b, byte(len(field.Value))) //nolint:gosec // it is short
+	return append(b, field.Value...)
+}
+
 func appendContentLength(b []byte, bytes int) []byte {
 	var digits [20]byte
 	return appendLiteral(b, staticContentLength, strconv.AppendInt(digits[:0], int64(bytes), 10))

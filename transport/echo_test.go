@@ -66,7 +66,10 @@ var (
 )
 
 func (c *calls) Admit(request transport.Request) (transport.Call, *transport.Reply) {
-	call := &call{calls: c}
+	call := &call{calls: c, field: transport.Field{Name: "x-of-one", Value: request.Header.Get("X-Of-One")}}
+	if call.field.Value == "" {
+		call.field = transport.Field{}
+	}
 	switch request.Path {
 	case "/v2/hello":
 		call.quick, call.serve = true, call.hello
@@ -97,6 +100,7 @@ func (c *calls) Admit(request transport.Request) (transport.Call, *transport.Rep
 type call struct {
 	*calls
 	quick    bool
+	field    transport.Field // what the client asks for
 	body     []byte
 	received bool
 	over     atomic.Bool // Refuse or Serve was called
@@ -144,7 +148,7 @@ func (c *call) echo(context.Context, transport.Waker) transport.Reply {
 const greeting = "hello, world"
 
 func (c *call) hello(context.Context, transport.Waker) transport.Reply {
-	return transport.Reply{Head: okHead, Body: []byte(greeting)}
+	return transport.Reply{Head: okHead, Field: c.field, Body: []byte(greeting)}
 }
 
 func (c *call) big(context.Context, transport.Waker) transport.Reply {

@@ -32,7 +32,7 @@ func (c *call) feed(_ context.Context, waker transport.Waker) transport.Reply {
 	f := &feed{calls: c.calls, waker: waker, closed: make(chan struct{})}
 	waker.Wake() // before there is a reply, as news may come at any time
 	notify(c.feeds, f)
-	return transport.Reply{Head: okHead, Body: []byte(firstPiece), Feed: f}
+	return transport.Reply{Head: okHead, Field: c.field, Body: []byte(firstPiece), Feed: f}
 }
 
 // push makes a piece the newest, which replaces one that was not asked for yet.

@@ -19,6 +19,8 @@ type Request struct {
 	Method string
 	Path   string // without the query
 	Header Header
+	// RemoteAddr is the address of the peer, as http.Request has it.
+	RemoteAddr string
 }
 
 // Header gives the first field of a name in any case, or "". An http.Header is one.
@@ -58,6 +60,9 @@ var (
 type Reply struct {
 	// Head is the status and the fields. It may be shared by replies.
 	Head *Head
+	// Field is one more field, of this reply alone; the zero Field for none. Its name is in
+	// lower case, and name and value are shorter than 127 bytes, or it is left out.
+	Field Field
 	// Body is all of the body, or the first piece of it if there is a Feed. It is
 	// not changed any more.
 	Body []byte

@@ -97,7 +97,7 @@ func (c *conn) receiveRequest(id uint32) error {
 		return c.answerTooLarge(id)
 	}
 	path, _, _ := strings.Cut(h.path, "?")
-	call, refusal, err := c.server.admit(Request{Method: h.method, Path: path, Header: h})
+	call, refusal, err := c.server.admit(Request{Method: h.method, Path: path, Header: h, RemoteAddr: c.https.remoteAddr})
 	if err != nil {
 		return c.resetUnknown(id, http2.ErrCodeInternal)
 	}

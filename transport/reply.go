@@ -10,14 +10,16 @@ func (c *conn) reply(s *stream, reply Reply) {
 	}
 	c.answered(s)
 	date := *c.server.date.Load()
+	var fieldBytes [64]byte
+	field := appendField(fieldBytes[:0], reply.Field)
 	if reply.Feed != nil {
-		c.appendHead(s.id, false, reply.Head.encoded(), date)
+		c.appendHead(s.id, false, reply.Head.encoded(), field, date)
 		c.beginFeed(s, reply)
 		return
 	}
 	var length [24]byte
 	contentLength := appendContentLength(length[:0], len(reply.Body))
-	c.appendHead(s.id, len(reply.Body) == 0, reply.Head.encoded(), contentLength, date)
+	c.appendHead(s.id, len(reply.Body) == 0, reply.Head.encoded(), field, contentLength, date)
 	s.last = true
 	if len(reply.Body) == 0 {
 		c.localEnded(s)
@@ -39,6 +41,7 @@ func (c *conn) answered(s *stream) {
 // sendLater adds the next bytes of a reply. The caller holds mu.
 func (c *conn) sendLater(s *stream, body []byte) {
 	s.rest = body
+	s.lastSent = c.server.clock.Load()
 	c.out.unsentBytes += int64(len(body))
 	c.out.ready.push(s)
 }
