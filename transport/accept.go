@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -91,6 +93,22 @@ func (s *Server) tell(socket net.Conn, handed *handedListener) {
 	}
 }
 
+// plainRefusal is what a client gets that does without TLS where it is spoken.
+const plainRefusal = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" +
+	"this server speaks TLS: use an https URL\n"
+
+// refusePlain tells a client that has begun with HTTP in place of a handshake.
+func refusePlain(err error) {
+	plain, ok := errors.AsType[tls.RecordHeaderError](err)
+	if !ok || plain.Conn == nil {
+		return
+	}
+	method, _, _ := strings.Cut(string(plain.RecordHeader[:]), " ")
+	if method != "" && !strings.ContainsFunc(method, func(r rune) bool { return r < 'A' || r > 'Z' }) {
+		_, _ = io.WriteString(plain.Conn, plainRefusal) // the first that is sent: there is room for it
+	}
+}
+
 // forget takes note that a connection has ended.
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
@@ -99,13 +117,20 @@ func (s *Server) forget(c *conn) {
 	close(c.gone)
 }
 
+// errNotAgreed is of a client that speaks something else than it has agreed on.
+var errNotAgreed = errors.New("the client does not speak HTTP/2, on which it has agreed")
+
 // protocolOf tells whether a connection speaks HTTP/2, and gives what it has sent
 // otherwise.
 func (s *Server) protocolOf(socket net.Conn) (first []byte, isHTTP2 bool, err error) {
-	if secure, ok := socket.(*tls.Conn); ok {
+	secure, isTLS := socket.(*tls.Conn)
+	if isTLS {
 		ctx, cancel := context.WithTimeout(context.Background(), s.limits.readHeader)
 		defer cancel()
 		if err := secure.HandshakeContext(ctx); err != nil {
+			// Anybody can cause it as often as they like.
+			s.logger.Debug("tls handshake failed", "addr", socket.RemoteAddr().String(), "error", err)
+			refusePlain(err)
 			return nil, false, err
 		}
 		if secure.ConnectionState().NegotiatedProtocol != "h2" {
@@ -118,7 +143,10 @@ func (s *Server) protocolOf(socket net.Conn) (first []byte, isHTTP2 bool, err er
 		n, err := socket.Read(received[len(received):cap(received)])
 		received = received[:len(received)+n]
 		if !bytes.HasPrefix(preface, received) {
-			return received, false, nil
+			if isTLS { // it has agreed on HTTP/2
+				err = errNotAgreed
+			}
+			return received, false, err
 		}
 		if err != nil {
 			return nil, false, err

@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"strconv"
@@ -10,39 +11,81 @@ import (
 	"golang.org/x/net/http2"
 )
 
+// What both ends of an idle connection may hold. The race detector makes them three times as
+// large.
+const (
+	idleConnections       = 2000
+	maxIdleHTTP2Bytes     = 40 << 10
+	maxIdleHTTP1Bytes     = 60 << 10
+	maxIdleOverTLSBytes   = 100 << 10
+	maxIdleConnGoroutines = 1.1
+)
+
+// idleKinds are ways to leave a connection of HTTP/2 with nothing under way.
+var idleKinds = []func(c *client){
+	(*client).sync,
+	(*client).wantAlive,
+	func(c *client) {
+		r := c.at(c.get(post("/v2/feed")...))
+		c.until("the feed", func() bool { return len(r.body) > 0 })
+	},
+}
+
 // Connections on which nothing is under way hold next to nothing.
 func TestIdleConnections(t *testing.T) { //nolint:paralleltest // see TestRapidReset
-	const (
-		conns        = 2000
-		maxConnBytes = 40 << 10 // both ends of it; the race detector makes them three times as large
-	)
-	kinds := []func(c *client){
-		(*client).sync,
-		(*client).wantAlive,
-		func(c *client) {
-			r := c.at(c.get(post("/v2/feed")...))
-			c.until("the feed", func() bool { return len(r.body) > 0 })
-		},
-	}
-	a := besiege(t)
+	t.Run("HTTP2", func(t *testing.T) { //nolint:paralleltest // see TestRapidReset
+		a := besiege(t)
+		closeAll := wantSmall(t, maxIdleHTTP2Bytes, func(i int) net.Conn {
+			c := dial(t, a.server.address)
+			idleKinds[i%len(idleKinds)](c)
+			return c.conn
+		})
+		closeAll()
+		a.over()
+	})
+	t.Run("HTTP1", func(t *testing.T) { //nolint:paralleltest // see TestRapidReset
+		a := besiege(t)
+		closeAll := wantSmall(t, maxIdleHTTP1Bytes, func(int) net.Conn {
+			conn := dialTCP(t, a.server.address)
+			wantHTTP1(t, conn)
+			return conn
+		})
+		closeAll()
+		a.over()
+	})
+	t.Run("TLS", func(t *testing.T) { //nolint:paralleltest // see TestRapidReset
+		var trust *tls.Config
+		server := start(t, func(s *setup) { s.tls, trust = selfSigned(t) })
+		trust.NextProtos = []string{"h2"}
+		closeAll := wantSmall(t, maxIdleOverTLSBytes, func(i int) net.Conn {
+			c := greet(t, tls.Client(dialTCP(t, server.address), trust))
+			idleKinds[i%len(idleKinds)](c)
+			return c.conn
+		})
+		closeAll()
+	})
+}
+
+// wantSmall opens connections, and looks at what they hold.
+func wantSmall(t *testing.T, maxBytes int64, open func(i int) net.Conn) (closeAll func()) {
+	t.Helper()
 	before := measure()
-	open := make([]net.Conn, conns)
-	for i := range open {
-		c := dial(t, a.server.address)
-		kinds[i%len(kinds)](c)
-		open[i] = c.conn
+	conns := make([]net.Conn, idleConnections)
+	for i := range conns {
+		conns[i] = open(i)
 	}
 	after := measure()
-	each := int64(after.bytes-before.bytes) / conns
-	t.Logf("%d bytes and %.2f goroutines for each of %d idle connections",
-		each, float64(after.goroutines-before.goroutines)/conns, conns)
-	if each > maxConnBytes {
-		t.Errorf("%d bytes for each connection, want at most %d", each, maxConnBytes)
+	bytes := int64(after.bytes-before.bytes) / idleConnections
+	goroutines := float64(after.goroutines-before.goroutines) / idleConnections
+	t.Logf("%d bytes and %.2f goroutines for each of %d idle connections", bytes, goroutines, idleConnections)
+	if bytes > maxBytes || goroutines > maxIdleConnGoroutines {
+		t.Errorf("%d bytes and %.2f goroutines for each connection, want at most %d and %.1f", bytes, goroutines, maxBytes, maxIdleConnGoroutines)
 	}
-	for _, conn := range open {
-		_ = conn.Close()
+	return func() {
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
 	}
-	a.over()
 }
 
 // Hundreds of connections that say next to nothing are closed after their time, and those

@@ -48,8 +48,19 @@ func (c *conn) endIfDone() {
 	c.out.changed.Broadcast()
 	if c.stage == stageDraining && c.times.lastGoAwaySent {
 		c.stage = stageClosed
-		c.socket.closeWrite()
+		c.closeWrite()
 		c.out.broken = true // or the answer to a ping would fail, and have the rest taken back
 		_ = c.socket.SetReadDeadline(time.Now().Add(lingerTimeout))
 	}
+}
+
+// closeWrite tells the client that nothing more comes. Nobody waits for that, least of all the
+// watchdog, which looks after the other connections too: closing the socket ends it. The caller
+// holds mu.
+func (c *conn) closeWrite() {
+	if c.socket.closeWriteWaits() {
+		c.server.running.Go(c.socket.closeWrite)
+		return
+	}
+	c.socket.closeWrite()
 }

@@ -132,7 +132,6 @@ func (c *conn) ask(s *stream) {
 	case s.last: // the server drains
 		c.out.ready.push(s)
 	case len(piece) > 0:
-		s.lastSent = c.server.clock.Load()
 		c.sendLater(s, piece)
 	default:
 		c.tellSoon(s)
@@ -150,9 +149,8 @@ func (c *conn) keepFeedsAlive(by int64) {
 		piece, silence := s.feed.KeepAlive()
 		due := s.lastSent + silence.Nanoseconds()
 		if due <= by && s.list == nil && !s.asked && len(s.rest) == 0 && s.sendWindowBytes > 0 {
-			s.lastSent = c.server.clock.Load()
-			due = s.lastSent + silence.Nanoseconds()
 			c.sendLater(s, piece)
+			due = s.lastSent + silence.Nanoseconds()
 		}
 		c.times.keepAliveAt(max(due, c.server.clock.Load()+time.Millisecond.Nanoseconds()))
 	}

@@ -102,7 +102,7 @@ const (
 	// stalledFeedTimeout is what a client that does not read is given at a drain.
 	stalledFeedTimeout = time.Second
 
-	// drainWriteTimeout is Options.WriteTimeout at a drain.
+	// drainWriteTimeout is Options.WriteTimeout and Options.StallTimeout at a drain.
 	drainWriteTimeout = 5 * time.Second
 )
 
@@ -112,6 +112,7 @@ const (
 	defaultPingAfter    = 30 * time.Second
 	defaultPingTimeout  = time.Minute
 	defaultWriteTimeout = time.Minute
+	defaultStallTimeout = 5 * time.Minute
 
 	// The rest are what they are if the http.Server sets none.
 	defaultReadHeaderTimeout    = 10 * time.Second
@@ -121,7 +122,7 @@ const (
 
 // limits is what holds for the connections of a server.
 type limits struct {
-	readHeader, idle, body, pingAfter, ping, write time.Duration
+	readHeader, idle, body, pingAfter, ping, write, stall time.Duration
 
 	maxHeaderListBytes   int
 	maxConcurrentStreams int
@@ -135,6 +136,7 @@ func limitsOf(server *http.Server, options Options) limits {
 		pingAfter:  or(options.PingAfter, defaultPingAfter),
 		ping:       or(options.PingTimeout, defaultPingTimeout),
 		write:      or(options.WriteTimeout, defaultWriteTimeout),
+		stall:      or(options.StallTimeout, defaultStallTimeout),
 		// As net/http has it: HTTP/2 counts 32 bytes more for each field.
 		maxHeaderListBytes:   or(server.MaxHeaderBytes, http.DefaultMaxHeaderBytes) + 10*fieldOverheadBytes,
 		maxConcurrentStreams: defaultMaxConcurrentStreams,
@@ -154,6 +156,6 @@ func or[T int | time.Duration](value, otherwise T) T {
 
 // tick is how often the watchdog looks: often enough for the shortest of the times.
 func (l limits) tick() time.Duration {
-	shortest := min(l.readHeader, l.idle, l.body, l.pingAfter, l.ping, l.write)
+	shortest := min(l.readHeader, l.idle, l.body, l.pingAfter, l.ping, l.write, l.stall)
 	return min(time.Second, max(time.Millisecond, shortest/4))
 }

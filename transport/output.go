@@ -97,6 +97,8 @@ func (c *conn) sendData(s *stream) {
 	c.windows.sendBytes -= n
 	if s.feed != nil {
 		c.noteFed(s, n)
+	} else {
+		s.lastSent = c.server.clock.Load()
 	}
 	c.windows.updatesEarned += updatesForData
 	c.out.unsentBytes -= n

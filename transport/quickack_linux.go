@@ -38,21 +38,21 @@ func (l quickAckListener) Accept() (net.Conn, error) {
 }
 
 func quickAck(conn net.Conn) net.Conn {
-	tcp, ok := conn.(*net.TCPConn)
+	tcp, ok := conn.(tcpConn)
 	if !ok {
 		return conn
 	}
-	return &quickAckConn{TCPConn: tcp, raw: rawConnOf(tcp)}
+	return &quickAckConn{tcpConn: tcp, raw: rawConnOf(tcp)}
 }
 
-// quickAckConn has all methods of a net.TCPConn, of which net/http uses some.
+// quickAckConn has the methods of a net.TCPConn that net/http uses.
 type quickAckConn struct {
-	*net.TCPConn
+	tcpConn
 	raw syscall.RawConn
 }
 
 func (c *quickAckConn) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
+	n, err := c.tcpConn.Read(p)
 	acknowledge(c.raw)
 	return n, err
 }

@@ -80,7 +80,13 @@ type goAway struct {
 // dial connects and sends the preface with some settings.
 func dial(t testing.TB, address string, settings ...http2.Setting) *client {
 	t.Helper()
-	c := newClient(t, dialTCP(t, address))
+	return greet(t, dialTCP(t, address), settings...)
+}
+
+// greet sends the preface with some settings on a new connection.
+func greet(t testing.TB, conn net.Conn, settings ...http2.Setting) *client {
+	t.Helper()
+	c := newClient(t, conn)
 	c.check(io.WriteString(c.conn, http2.ClientPreface))
 	c.configure(settings...)
 	return c

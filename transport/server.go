@@ -23,6 +23,9 @@ type Options struct {
 	PingAfter, PingTimeout time.Duration
 	// WriteTimeout is how long a client may take for the next 8 KiB that are sent to it.
 	WriteTimeout time.Duration
+	// StallTimeout is how long a client of HTTP/2 may leave what there is for it on a
+	// stream: it begins for a feed after the silence in which it had a sign of life.
+	StallTimeout time.Duration
 }
 
 // Server serves HTTP/2 and HTTP/1.1 on the same port. It is safe for concurrent use.
@@ -38,6 +41,8 @@ type Server struct {
 	dated   int64                  // the second of date; for the watchdog alone
 	tellers tellers
 	dog     *watchdog
+	http1   atomic.Int64   // connections that speak HTTP/1.1
+	stalled atomic.Uint64  // streams that were ended for that
 	running sync.WaitGroup // all goroutines of the server; grows under mu, or from one that is counted
 
 	mu sync.Mutex
@@ -72,6 +77,7 @@ func New(server *http.Server, handler Handler, options Options) *Server {
 		arriving:  make(map[net.Conn]struct{}),
 		conns:     make(map[*conn]struct{}),
 	}
+	countConnections(server, &s.http1)
 	s.dog = newWatchdog(s.limits.tick())
 	s.setClock(time.Now())
 	return s

@@ -26,6 +26,7 @@ type setup struct {
 	options transport.Options
 	calls   *calls
 	tls     *tls.Config // nil for none
+	gate    *transport.Gate
 }
 
 // running is a server on a port of its own.
@@ -67,6 +68,9 @@ func start(t testing.TB, changes ...func(*setup)) *running {
 	server := &running{
 		Server: transport.New(s.http, s.calls, s.options), address: listener.Addr().String(),
 		calls: s.calls, served: make(chan error, 1),
+	}
+	if s.gate != nil {
+		listener = s.gate.Listen(listener)
 	}
 	if s.tls != nil {
 		listener = tls.NewListener(listener, s.tls)

@@ -11,7 +11,7 @@ import (
 
 // rawConnOf gives the way to the file descriptor of a connection that is one.
 func rawConnOf(conn net.Conn) syscall.RawConn {
-	tcp, ok := conn.(*net.TCPConn)
+	tcp, ok := conn.(tcpConn)
 	if !ok {
 		return nil
 	}

@@ -37,7 +37,7 @@ type streamState struct {
 	feed     Feed
 	woken    bool  // Next may have news
 	asked    bool  // a teller calls Next
-	lastSent int64 // nanoseconds
+	lastSent int64 // nanoseconds; of a feed when its last piece was there to be sent
 	// readBytes is what the client has told that it read while the window was scarce.
 	readBytes int64
 }

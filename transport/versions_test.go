@@ -149,7 +149,7 @@ func httpClient(t *testing.T, server *running, trust *tls.Config, isHTTP2 bool) 
 		return dialer.DialContext(ctx, "tcp", server.address)
 	}
 	roundTripper := &http.Transport{
-		Protocols: &protocols, TLSClientConfig: trust, DialContext: dial, ExpectContinueTimeout: patience,
+		Protocols: &protocols, TLSClientConfig: trust.Clone(), DialContext: dial, ExpectContinueTimeout: patience,
 	}
 	t.Cleanup(roundTripper.CloseIdleConnections)
 	base = "http://kv.test"

@@ -93,6 +93,7 @@ type times struct {
 	drainSince    int64
 
 	nextKeepAlive  int64
+	nextStall      int64 // streams are looked at
 	lastGoAwaySent bool
 }
 
@@ -142,6 +143,9 @@ func (c *conn) check(tick time.Duration) {
 	if c.times.nextKeepAlive != 0 && c.times.nextKeepAlive <= now+tick.Nanoseconds() {
 		c.keepFeedsAlive(now + tick.Nanoseconds())
 	}
+	if c.stage != stageClosed {
+		c.endStalled(now)
+	}
 	c.endDiscards(now)
 	late := c.lateUploads(now)
 	c.flush()
@@ -177,8 +181,12 @@ func (c *conn) checkDrain(now int64) {
 	if now-c.times.drainSince <= stalledFeedTimeout.Nanoseconds() {
 		return
 	}
+	unread := now - drainWriteTimeout.Nanoseconds()
 	for _, s := range c.streams {
-		if s.feed != nil {
+		switch {
+		case s.feed != nil,
+			// While the output is full, check looks at how it is taken.
+			len(s.rest) > 0 && !c.out.isFull() && max(s.lastSent, c.times.drainSince) < unread:
 			c.reset(s, http2.ErrCodeCancel)
 		}
 	}
