@@ -12,6 +12,7 @@ import (
 
 // operation is a kind of call of the data path.
 type operation struct {
+	method       Method
 	name         string // in errors
 	path         string
 	maxBodyBytes int64
@@ -34,7 +35,12 @@ func (s *Server) Admit(request transport.Request) (transport.Call, *transport.Re
 	if operation == nil || request.Method != http.MethodPost {
 		return nil, nil
 	}
-	call := dataPathCall{server: s, operation: operation, trust: s.trust.Load()} // before the token is looked at
+	call := dataPathCall{
+		server: s, operation: operation,
+		record: newRecord(operation.method, request.Header, request.RemoteAddr),
+		trust:  s.trust.Load(), // before the token is looked at
+	}
+	call.writes = operation.writes
 	var err error
 	if call.grant, err = s.authorize(request.Header, operation); err != nil {
 		refusal := call.refusal(err)
@@ -47,12 +53,12 @@ func (s *Server) Admit(request transport.Request) (transport.Call, *transport.Re
 type dataPathCall struct {
 	server    *Server
 	operation *operation
-	grant     *access.Grant
-	trust     uint32 // that of the server when the token was found valid
+	record
+	trust uint32 // that of the server when the token was found valid
 }
 
 // lend gives the database of the call, for the caller to release.
-func (c dataPathCall) lend(ctx context.Context) (Database, error) {
+func (c *dataPathCall) lend(ctx context.Context) (Database, error) {
 	return c.server.lend(ctx, c.grant, c.trust)
 }
 
@@ -76,25 +82,35 @@ func (s *Server) lend(ctx context.Context, grant *access.Grant, trust uint32) (D
 }
 
 // MaxBodyBytes implements transport.Call.
-func (c dataPathCall) MaxBodyBytes() int64 { return c.operation.maxBodyBytes }
+func (c *dataPathCall) MaxBodyBytes() int64 { return c.operation.maxBodyBytes }
 
 // Refuse implements transport.Call.
-func (c dataPathCall) Refuse(err error) transport.Reply {
+func (c *dataPathCall) Refuse(err error) transport.Reply {
 	return c.refusal(bodyError(err, c.operation.maxBodyBytes))
 }
 
-// refusal is the reply to a call whose body is not looked at.
-func (c dataPathCall) refusal(err error) transport.Reply {
-	return c.server.errorReply(c.operation.path, fmt.Errorf("%s: %w", c.operation.name, err))
+// refusal is the reply to a call that is not served.
+func (c *dataPathCall) refusal(err error) transport.Reply {
+	reply := c.server.errorReply(&c.record, fmt.Errorf("%s: %w", c.operation.name, err))
+	c.server.end(&c.record, &reply)
+	return reply
 }
 
-// failure is the reply to a call that was tried.
-func (c dataPathCall) failure(ctx context.Context, err error) transport.Reply {
-	return c.server.failureReply(ctx, c.operation.path, fmt.Errorf("%s: %w", c.operation.name, err))
+// serve gives the reply to a call whose body is there: what answer gives, which names the
+// operation in its errors itself.
+func (c *dataPathCall) serve(ctx context.Context, answer func(context.Context) (transport.Reply, error)) (reply transport.Reply) {
+	if err := c.server.enter(&c.record); err != nil {
+		return c.refusal(err)
+	}
+	defer func() { c.server.end(&c.record, &reply) }()
+	reply, err := answer(ctx)
+	if err != nil {
+		reply = c.server.failureReply(ctx, &c.record, err)
+	}
+	return reply
 }
 
-// invalid is the reply to a call whose body cannot be decoded. The decoder has named the
-// operation.
-func (c dataPathCall) invalid(err error) transport.Reply {
-	return c.server.errorReply(c.operation.path, err)
+// failed names the operation in an error.
+func (c *dataPathCall) failed(err error) (transport.Reply, error) {
+	return transport.Reply{}, fmt.Errorf("%s: %w", c.operation.name, err)
 }

@@ -72,6 +72,7 @@ func TestForeignDatabase(t *testing.T) {
 				t.Helper()
 				for _, reply := range []response{foreign, missing} {
 					reply.header.Del("Date")
+					reply.header.Del("X-Request-Id")
 				}
 				if foreign.status != http.StatusNotFound || !strings.HasSuffix(foreign.body, protocol.ErrUnknownDatabase.Error()) {
 					t.Errorf("%s: status %d: %s", what, foreign.status, foreign.body)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/kvconnect/kvconnect/transport"
 )
 
 // readyTimeout bounds the read by which /readyz finds out.
@@ -12,28 +14,24 @@ const readyTimeout = 2 * time.Second
 func isHealthPath(path string) bool { return path == "/healthz" || path == "/readyz" }
 
 // serveHealthz tells that the process is up.
-func (s *Server) serveHealthz(w http.ResponseWriter, _ *http.Request) error {
-	writeReply(w, textReply(http.StatusOK, "ok\n"))
-	return nil
+func (*Server) serveHealthz(http.ResponseWriter, *http.Request, *record) (transport.Reply, error) {
+	return textReply(http.StatusOK, "ok\n"), nil
 }
 
 // serveReadyz tells whether the server can be used.
-func (s *Server) serveReadyz(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) serveReadyz(_ http.ResponseWriter, r *http.Request, _ *record) (transport.Reply, error) {
 	if s.isDraining() {
-		writeReply(w, textReply(http.StatusServiceUnavailable, "not ready: draining\n"))
-		return nil
+		return textReply(http.StatusServiceUnavailable, "not ready: draining\n"), nil
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
 	err := s.options.Databases.Check(ctx)
 	if err != nil && r.Context().Err() != nil {
-		return err // whoever asked has gone, which says nothing of the database
+		return transport.Reply{}, err // whoever asked has gone, which says nothing of the database
 	}
 	if err != nil {
 		s.options.Logger.Error("not ready", "error", err)
-		writeReply(w, textReply(http.StatusServiceUnavailable, "not ready: the database cannot be read\n"))
-		return nil
+		return textReply(http.StatusServiceUnavailable, "not ready: the database cannot be read\n"), nil
 	}
-	writeReply(w, textReply(http.StatusOK, "ready\n"))
-	return nil
+	return textReply(http.StatusOK, "ready\n"), nil
 }

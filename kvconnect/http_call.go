@@ -22,7 +22,7 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, call transpor
 		return
 	}
 	defer reply.Feed.Close()
-	writeHead(w, reply.Head)
+	writeHead(w, reply)
 	stream := &httpStream{w: w, control: http.NewResponseController(w)}
 	s.streams.add(stream)
 	defer s.streams.remove(stream)

@@ -47,29 +47,30 @@ var metadataHead = &transport.Head{Status: http.StatusOK, Fields: []transport.Fi
 
 // serveMetadata serves the metadata exchange for the database that the access
 // token belongs to ("KV Connect, Metadata Exchange").
-func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
-	return s.exchangeMetadata(w, r, "")
+func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request, record *record) (transport.Reply, error) {
+	return s.exchangeMetadata(w, r, record, "")
 }
 
 // exchangeMetadata serves the metadata exchange for the database of that name or id, in
 // the path shape of Deno Deploy; "" stands for the one that the token belongs to.
-func (s *Server) exchangeMetadata(w http.ResponseWriter, r *http.Request, name string) error {
+func (s *Server) exchangeMetadata(w http.ResponseWriter, r *http.Request, record *record, name string) (transport.Reply, error) {
 	const op = "metadata exchange"
 	grant, err := s.authenticateAccess(r, name)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+		return transport.Reply{}, fmt.Errorf("%s: %w", op, err)
 	}
-	version, err := negotiate(w, r)
+	record.grant = grant
+	version, err := negotiate(w, r, record)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+		return transport.Reply{}, fmt.Errorf("%s: %w", op, err)
 	}
 	endpoint, err := s.endpoint.resolve(r)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+		return transport.Reply{}, fmt.Errorf("%s: %w", op, err)
 	}
 	token, expiresAt, err := s.options.Auth.IssueDataPathToken(grant)
 	if err != nil {
-		return fmt.Errorf("%s: issue token: %w", op, err)
+		return transport.Reply{}, fmt.Errorf("%s: issue token: %w", op, err)
 	}
 	body, err := json.Marshal(metadataReply{
 		Version:    version,
@@ -79,10 +80,9 @@ func (s *Server) exchangeMetadata(w http.ResponseWriter, r *http.Request, name s
 		ExpiresAt:  expiresAt.UTC().Format(time.RFC3339),
 	})
 	if err != nil {
-		return fmt.Errorf("%s: encode: %w", op, err)
+		return transport.Reply{}, fmt.Errorf("%s: encode: %w", op, err)
 	}
-	writeReply(w, transport.Reply{Head: metadataHead, Body: body})
-	return nil
+	return transport.Reply{Head: metadataHead, Body: body}, nil
 }
 
 // authenticateAccess gives what the access token of a request grants in the database of
@@ -101,11 +101,12 @@ func (s *Server) authenticateAccess(r *http.Request, name string) (*access.Grant
 
 // negotiate chooses the highest version that both sides speak. A client that
 // sends no body speaks version 1.
-func negotiate(w http.ResponseWriter, r *http.Request) (version int, err error) {
+func negotiate(w http.ResponseWriter, r *http.Request, record *record) (version int, err error) {
 	body, err := readBody(w, r, protocol.MaxMetadataBodyBytes)
 	if err != nil {
 		return 0, bodyError(err, protocol.MaxMetadataBodyBytes)
 	}
+	record.bytesIn = len(body)
 	offered := []float64{1}
 	if len(body) > 0 {
 		var request metadataRequest

@@ -127,6 +127,6 @@ func (o *openFeeds) wakeAll() {
 
 func (g *grantFeeds) wake() {
 	for f := g.first; f != nil; f = f.next {
-		f.wake()
+		f.waker.Wake()
 	}
 }

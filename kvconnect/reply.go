@@ -47,20 +47,22 @@ func textReply(status int, text string) transport.Reply {
 }
 
 // failureReply is the reply to a request that was tried and failed.
-func (s *Server) failureReply(ctx context.Context, path string, err error) transport.Reply {
+func (s *Server) failureReply(ctx context.Context, r *record, err error) transport.Reply {
 	if ctxErr := ctx.Err(); ctxErr != nil && errors.Is(err, ctxErr) {
 		// The client is gone, or has only closed its side of the connection:
 		// without a reply it would get an empty one with the status 200.
+		r.reason = reasonGivenUp
 		return textReply(http.StatusServiceUnavailable, "the request was given up before it was answered")
 	}
-	return s.errorReply(path, err)
+	return s.errorReply(r, err)
 }
 
 // errorReply is the reply that an error becomes. Of faults it tells the log.
-func (s *Server) errorReply(path string, err error) transport.Reply {
-	status := statusOf(err)
+func (s *Server) errorReply(r *record, err error) transport.Reply {
+	status, reason := statusOf(err)
+	r.reason = reason
 	if isFault(err, status) {
-		s.options.Logger.Error("request failed", "path", path, "status", status, "error", err)
+		s.options.Logger.Error("request failed", "request_id", s.idOf(r), "method", string(r.method), "status", status, "error", err)
 	}
 	reply := textReply(status, replyText(err, status))
 	var tooSoon *tooSoonError
@@ -71,10 +73,11 @@ func (s *Server) errorReply(path string, err error) transport.Reply {
 }
 
 // isFault tells whether the operator must know. What is being shut down is no fault. Of a
-// want of room whoever lends the databases tells, and of an outage of the identity provider
-// whoever reads its keys: once, and not for each token that anybody makes up.
+// want of room whoever lends the databases tells, of too many requests whoever counts them,
+// and of an outage of the identity provider whoever reads its keys: once, and not for each
+// token that anybody makes up.
 func isFault(err error, status int) bool {
-	for _, told := range []error{errDraining, protocol.ErrClosed, protocol.ErrNoRoom, protocol.ErrNoIdentityKeys} {
+	for _, told := range []error{errDraining, errOverloaded, protocol.ErrClosed, protocol.ErrNoRoom, protocol.ErrNoIdentityKeys} {
 		if errors.Is(err, told) {
 			return false
 		}
@@ -87,14 +90,17 @@ func isFault(err error, status int) bool {
 // and does not send an atomic write again.
 func writeReply(w http.ResponseWriter, reply transport.Reply) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(reply.Body)))
-	writeHead(w, reply.Head)
+	writeHead(w, reply)
 	// An error means that the client is gone; nobody is left to tell.
 	_, _ = w.Write(reply.Body)
 }
 
-func writeHead(w http.ResponseWriter, head *transport.Head) {
-	for _, field := range head.Fields {
+func writeHead(w http.ResponseWriter, reply transport.Reply) {
+	for _, field := range reply.Head.Fields {
 		w.Header().Set(field.Name, field.Value)
 	}
-	w.WriteHeader(head.Status)
+	if reply.Field.Name != "" {
+		w.Header().Set(reply.Field.Name, reply.Field.Value)
+	}
+	w.WriteHeader(reply.Head.Status)
 }

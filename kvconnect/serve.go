@@ -14,7 +14,7 @@ import (
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.boundBody(w, r)
-	call, refusal := s.Admit(transport.Request{Method: r.Method, Path: r.URL.Path, Header: r.Header})
+	call, refusal := s.Admit(transport.Request{Method: r.Method, Path: r.URL.Path, Header: r.Header, RemoteAddr: r.RemoteAddr})
 	switch {
 	case refusal != nil:
 		s.closeIfDraining(w)
@@ -36,7 +36,7 @@ func (s *Server) HealthHandler() http.Handler {
 		if isHealthPath(r.URL.Path) {
 			methods, h = s.route(r.URL.Path)
 		}
-		s.serve(w, r, methods, h)
+		writeReply(w, s.answer(w, r, &record{}, methods, h))
 	})
 }
 
@@ -57,9 +57,33 @@ func (s *Server) closeIfDraining(w http.ResponseWriter) {
 	}
 }
 
-// serve runs a handler, unless the method is none of those it takes, and turns its
-// error into the reply. Without methods there is no such path.
+// serve answers a request by a handler, unless the method is none of those it takes.
+// Without methods there is no such path.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, methods []string, h handler) {
+	if isHealthPath(r.URL.Path) {
+		// It must be answered when nothing else is, and is asked for all the time.
+		writeReply(w, s.answer(w, r, &record{}, methods, h))
+		return
+	}
+	record := newRecord(methodOf(r.URL.Path), r.Header, r.RemoteAddr)
+	s.received(&record, 0)
+	if err := s.enter(&record); err != nil {
+		reply := s.errorReply(&record, err)
+		s.end(&record, &reply)
+		writeReply(w, reply)
+		return
+	}
+	var reply transport.Reply
+	func() {
+		defer func() { s.end(&record, &reply) }()
+		reply = s.answer(w, r, &record, methods, h)
+	}()
+	writeReply(w, reply)
+}
+
+// answer gives the reply of a handler, or what its error becomes.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, record *record, methods []string, h handler) transport.Reply {
+	var reply transport.Reply
 	var err error
 	switch {
 	case methods == nil:
@@ -71,11 +95,20 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, methods []string,
 		s.closeIfDraining(w)
 		err = errDraining
 	default:
-		err = h(w, r)
+		reply, err = h(w, r, record)
 	}
 	if err != nil {
-		writeReply(w, s.failureReply(r.Context(), r.URL.Path, err))
+		return s.failureReply(r.Context(), record, err)
 	}
+	return reply
+}
+
+// methodOf gives the method that a path which is none of the data path stands for.
+func methodOf(path string) Method {
+	if path == "/" || strings.HasPrefix(path, databasesPath) {
+		return MethodMetadata
+	}
+	return MethodOther
 }
 
 func (s *Server) wrongMethod(r *http.Request, methods []string) error {

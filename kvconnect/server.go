@@ -1,6 +1,7 @@
 package kvconnect
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/transport"
 )
 
 // Options says what a Server serves.
@@ -28,8 +30,17 @@ type Options struct {
 	// X-Forwarded-For are believed.
 	TrustedProxies []netip.Prefix
 
-	// Logger gets the faults of the server; they are discarded if it is nil.
+	// Logger gets the faults of the server, slow requests at the level warn, and at the
+	// level debug a line for each request; they are discarded if it is nil.
 	Logger *slog.Logger
+	// SlowRequest is how long a request may take before it is slow; 0 for no such line.
+	SlowRequest time.Duration
+	// Observer is told of each request; nil for nobody.
+	Observer Observer
+
+	// MaxRequests is how many atomic writes, and how many other requests, may be served at
+	// once; 0 for no bound. Those beyond get a 503 at once.
+	MaxRequests int
 
 	// WatchKeepAlive is protocol.WatchKeepAlive if 0.
 	WatchKeepAlive time.Duration
@@ -44,6 +55,11 @@ type Options struct {
 type Server struct {
 	options  Options
 	endpoint *endpointResolver
+
+	started       time.Time
+	timesRequests bool // somebody wants to know how long they take
+	requestIDs    requestIDs
+	load          load
 
 	draining  atomic.Bool
 	trust     atomic.Uint32 // grows with each DistrustTokens
@@ -66,13 +82,19 @@ func New(options Options) *Server {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Server{
-		options:   options,
+	s := &Server{
+		options: options,
+		started: time.Now(),
+		timesRequests: options.Observer != nil || options.SlowRequest > 0 ||
+			options.Logger.Enabled(context.Background(), slog.LevelDebug),
+		load:      load{max: int64(options.MaxRequests), now: options.Now, logger: options.Logger},
 		endpoint:  &endpointResolver{publicURL: options.PublicURL, trustedProxies: options.TrustedProxies},
 		badTokens: newBadTokens(options.Now, options.Logger),
 		feeds:     openFeeds{now: options.Now, grants: make(map[*access.Grant]*grantFeeds)},
 		streams:   openStreams{streams: make(map[*httpStream]struct{})},
 	}
+	s.requestIDs.init()
+	return s
 }
 
 // Drain makes the server not ready: requests that come from now on get a 503,
@@ -105,9 +127,12 @@ var errDraining = fmt.Errorf("%w: the server is shutting down", protocol.ErrUnav
 // denokv has.
 const dataPath = "/v2"
 
-// handler serves one call that is none of the data path. An error becomes the reply;
-// a handler that returns one has written nothing.
-type handler func(w http.ResponseWriter, r *http.Request) error
+// databasesPath is what the paths of databases begin with.
+const databasesPath = "/databases/"
+
+// handler gives the reply to a request that is none of the data path, with no more than
+// fields written to w. An error becomes the reply.
+type handler func(w http.ResponseWriter, r *http.Request, record *record) (transport.Reply, error)
 
 // route gives the methods that a path takes, none if there is no such path, and the
 // handler. Those of the data path have none: Admit decides on them.
@@ -124,12 +149,12 @@ func (s *Server) route(path string) (methods []string, h handler) {
 	if operationOf(path) != nil {
 		return post, nil
 	}
-	if name, ok := strings.CutPrefix(path, "/databases/"); ok {
+	if name, ok := strings.CutPrefix(path, databasesPath); ok {
 		// Without the suffix it is what Deno makes of a name and DENO_KV_PATH_PREFIX.
 		name = strings.TrimSuffix(name, "/connect")
 		if name != "" && !strings.Contains(name, "/") {
-			return post, func(w http.ResponseWriter, r *http.Request) error {
-				return s.exchangeMetadata(w, r, name)
+			return post, func(w http.ResponseWriter, r *http.Request, record *record) (transport.Reply, error) {
+				return s.exchangeMetadata(w, r, record, name)
 			}
 		}
 	}

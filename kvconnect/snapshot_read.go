@@ -13,6 +13,7 @@ import (
 const maxQuickEntries = 16
 
 var snapshotReadOperation = operation{
+	method:       MethodSnapshotRead,
 	name:         "snapshot read",
 	path:         dataPath + "/snapshot_read",
 	maxBodyBytes: protocol.MaxSnapshotReadBodyBytes,
@@ -28,6 +29,7 @@ type snapshotReadCall struct {
 
 // Receive implements transport.Call. To open a database takes its time.
 func (c *snapshotReadCall) Receive(body []byte) (quick bool) {
+	c.server.received(&c.record, len(body))
 	c.read, c.err = protocol.DecodeSnapshotRead(body)
 	entries := 0
 	for _, r := range c.read.Ranges {
@@ -38,21 +40,25 @@ func (c *snapshotReadCall) Receive(body []byte) (quick bool) {
 
 // Serve implements transport.Call.
 func (c *snapshotReadCall) Serve(ctx context.Context, _ transport.Waker) transport.Reply {
+	return c.serve(ctx, c.answer)
+}
+
+func (c *snapshotReadCall) answer(ctx context.Context) (transport.Reply, error) {
 	if c.err != nil {
-		return c.invalid(c.err)
+		return transport.Reply{}, c.err // which names the operation
 	}
 	database, err := c.lend(ctx)
 	if err != nil {
-		return c.failure(ctx, err)
+		return c.failed(err)
 	}
 	defer database.Release()
 	output, err := database.SnapshotRead(ctx, c.read)
 	if err != nil {
-		return c.failure(ctx, err)
+		return c.failed(err)
 	}
 	body, err := output.Encode()
 	if err != nil {
-		return c.failure(ctx, err)
+		return c.failed(err)
 	}
-	return transport.Reply{Head: protobufHead, Body: body}
+	return transport.Reply{Head: protobufHead, Body: body}, nil
 }

@@ -7,61 +7,83 @@ import (
 	"github.com/kvconnect/kvconnect/protocol"
 )
 
-// statuses is the one table from error to HTTP status. Clients of Deno throw a
+// statuses is the one table from error to HTTP status; the first row that fits counts. Clients of Deno throw a
 // 4xx to the program with the text of the error, and repeat a request for ever
 // that gets a 5xx: what would fail again in the same way must not be one.
 var statuses = []struct {
 	err    error
 	status int
+	reason string // for the log and the observer
 }{
-	{protocol.ErrMalformedRequest, http.StatusBadRequest},
-	{protocol.ErrProtocolVersion, http.StatusBadRequest},
-	{protocol.ErrKeyEmpty, http.StatusBadRequest},
-	{protocol.ErrKeyTooLong, http.StatusBadRequest},
-	{protocol.ErrValueMissing, http.StatusBadRequest},
-	{protocol.ErrValueTooLong, http.StatusBadRequest},
-	{protocol.ErrUnknownEncoding, http.StatusBadRequest},
-	{protocol.ErrInvalidValue, http.StatusBadRequest},
-	{protocol.ErrUnknownMutation, http.StatusBadRequest},
-	{protocol.ErrInvalidVersionstamp, http.StatusBadRequest},
-	{protocol.ErrInvalidExpireAt, http.StatusBadRequest},
-	{protocol.ErrInvalidReadLimit, http.StatusBadRequest},
-	{protocol.ErrTooManyReadRanges, http.StatusBadRequest},
-	{protocol.ErrTooManyReadEntries, http.StatusBadRequest},
-	{protocol.ErrTooManyChecks, http.StatusBadRequest},
-	{protocol.ErrTooManyMutations, http.StatusBadRequest},
-	{protocol.ErrAtomicWriteTooLarge, http.StatusBadRequest},
-	{protocol.ErrTooManyWatchedKeys, http.StatusBadRequest},
-	{protocol.ErrTypeMismatch, http.StatusBadRequest},
-	{protocol.ErrEnqueueUnsupported, http.StatusBadRequest},
-	{protocol.ErrInvalidDatabaseID, http.StatusBadRequest},
-	{protocol.ErrInvalidHost, http.StatusBadRequest},
-	{protocol.ErrUnauthenticated, http.StatusUnauthorized},
-	{protocol.ErrInvalidAccessToken, http.StatusUnauthorized},
-	{protocol.ErrInvalidDataPathToken, http.StatusUnauthorized},
-	{protocol.ErrTokenMistyped, http.StatusUnauthorized},
-	{protocol.ErrTokenRevoked, http.StatusUnauthorized},
-	{protocol.ErrTokenExpired, http.StatusUnauthorized},
-	{protocol.ErrReadOnlyToken, http.StatusForbidden},
-	{protocol.ErrUnknownDatabase, http.StatusNotFound},
-	{protocol.ErrNotFound, http.StatusNotFound},
-	{protocol.ErrMethodNotAllowed, http.StatusMethodNotAllowed},
-	{protocol.ErrBodyTimeout, http.StatusRequestTimeout},
-	{protocol.ErrBodyTooLarge, http.StatusRequestEntityTooLarge},
-	{protocol.ErrDatabaseFull, http.StatusRequestEntityTooLarge},
-	{protocol.ErrTooManyRequests, http.StatusTooManyRequests},
-	{protocol.ErrTooManyWatches, http.StatusTooManyRequests},
-	{protocol.ErrDamaged, http.StatusUnprocessableEntity},
-	{protocol.ErrUnavailable, http.StatusServiceUnavailable},
+	{protocol.ErrMalformedRequest, http.StatusBadRequest, "malformed_request"},
+	{protocol.ErrProtocolVersion, http.StatusBadRequest, "protocol_version"},
+	{protocol.ErrKeyEmpty, http.StatusBadRequest, "key_empty"},
+	{protocol.ErrKeyTooLong, http.StatusBadRequest, "key_too_long"},
+	{protocol.ErrValueMissing, http.StatusBadRequest, "value_missing"},
+	{protocol.ErrValueTooLong, http.StatusBadRequest, "value_too_long"},
+	{protocol.ErrUnknownEncoding, http.StatusBadRequest, "unknown_encoding"},
+	{protocol.ErrInvalidValue, http.StatusBadRequest, "invalid_value"},
+	{protocol.ErrUnknownMutation, http.StatusBadRequest, "unknown_mutation"},
+	{protocol.ErrInvalidVersionstamp, http.StatusBadRequest, "invalid_versionstamp"},
+	{protocol.ErrInvalidExpireAt, http.StatusBadRequest, "invalid_expire_at"},
+	{protocol.ErrInvalidReadLimit, http.StatusBadRequest, "invalid_read_limit"},
+	{protocol.ErrTooManyReadRanges, http.StatusBadRequest, "too_many_read_ranges"},
+	{protocol.ErrTooManyReadEntries, http.StatusBadRequest, "too_many_read_entries"},
+	{protocol.ErrTooManyChecks, http.StatusBadRequest, "too_many_checks"},
+	{protocol.ErrTooManyMutations, http.StatusBadRequest, "too_many_mutations"},
+	{protocol.ErrAtomicWriteTooLarge, http.StatusBadRequest, "atomic_write_too_large"},
+	{protocol.ErrTooManyWatchedKeys, http.StatusBadRequest, "too_many_watched_keys"},
+	{protocol.ErrTypeMismatch, http.StatusBadRequest, "type_mismatch"},
+	{protocol.ErrEnqueueUnsupported, http.StatusBadRequest, "enqueue_unsupported"},
+	{protocol.ErrInvalidDatabaseID, http.StatusBadRequest, "invalid_database_id"},
+	{protocol.ErrInvalidHost, http.StatusBadRequest, "invalid_host"},
+	{protocol.ErrUnauthenticated, http.StatusUnauthorized, "unauthenticated"},
+	{protocol.ErrInvalidAccessToken, http.StatusUnauthorized, "invalid_access_token"},
+	{protocol.ErrInvalidDataPathToken, http.StatusUnauthorized, "invalid_data_path_token"},
+	{protocol.ErrTokenMistyped, http.StatusUnauthorized, "token_mistyped"},
+	{protocol.ErrTokenRevoked, http.StatusUnauthorized, "token_revoked"},
+	{protocol.ErrTokenExpired, http.StatusUnauthorized, "token_expired"},
+	{protocol.ErrReadOnlyToken, http.StatusForbidden, "read_only_token"},
+	{protocol.ErrUnknownDatabase, http.StatusNotFound, "unknown_database"},
+	{protocol.ErrNotFound, http.StatusNotFound, "not_found"},
+	{protocol.ErrMethodNotAllowed, http.StatusMethodNotAllowed, "method_not_allowed"},
+	{protocol.ErrBodyTimeout, http.StatusRequestTimeout, "body_timeout"},
+	{protocol.ErrBodyTooLarge, http.StatusRequestEntityTooLarge, "body_too_large"},
+	{protocol.ErrDatabaseFull, http.StatusRequestEntityTooLarge, "database_full"},
+	{protocol.ErrTooManyRequests, http.StatusTooManyRequests, "too_many_requests"},
+	{protocol.ErrTooManyWatches, http.StatusTooManyRequests, "too_many_watches"},
+	{protocol.ErrDamaged, http.StatusUnprocessableEntity, "damaged"},
+	{errDraining, http.StatusServiceUnavailable, "draining"},
+	{errOverloaded, http.StatusServiceUnavailable, "overloaded"},
+	{protocol.ErrClosed, http.StatusServiceUnavailable, "closed"},
+	{protocol.ErrNoRoom, http.StatusServiceUnavailable, "no_room"},
+	{protocol.ErrNoIdentityKeys, http.StatusServiceUnavailable, "no_identity_keys"},
+	{protocol.ErrUnavailable, http.StatusServiceUnavailable, "unavailable"},
 }
 
-func statusOf(err error) int {
+// The reasons of failures that have no row in the table.
+const (
+	reasonInternal = "internal"
+	reasonPanic    = "panic"
+	reasonGivenUp  = "given_up" // by the client
+)
+
+// Reasons are all that a Request may have.
+func Reasons() []string {
+	reasons := []string{reasonInternal, reasonPanic, reasonGivenUp}
+	for _, row := range statuses {
+		reasons = append(reasons, row.reason)
+	}
+	return reasons
+}
+
+func statusOf(err error) (status int, reason string) {
 	for _, row := range statuses {
 		if errors.Is(err, row.err) {
-			return row.status
+			return row.status, row.reason
 		}
 	}
-	return http.StatusInternalServerError
+	return http.StatusInternalServerError, reasonInternal
 }
 
 // replyText is what the client is told, which becomes the message of an exception

@@ -9,6 +9,7 @@ import (
 )
 
 var watchOperation = operation{
+	method:       MethodWatch,
 	name:         "watch",
 	path:         dataPath + "/watch",
 	maxBodyBytes: protocol.MaxWatchBodyBytes,
@@ -34,6 +35,7 @@ type watchCall struct {
 // Receive implements transport.Call. To open a watch is to read as few entries as it has
 // keys.
 func (c *watchCall) Receive(body []byte) (quick bool) {
+	c.server.received(&c.record, len(body))
 	c.watch, c.err = protocol.DecodeWatch(body)
 	return c.server.options.Databases.IsOpen(c.grant.DatabaseID)
 }
@@ -41,13 +43,17 @@ func (c *watchCall) Receive(body []byte) (quick bool) {
 // Serve implements transport.Call. The first state is read before the reply begins, while
 // an error can still have a status.
 func (c *watchCall) Serve(ctx context.Context, waker transport.Waker) transport.Reply {
+	return c.serve(ctx, func(ctx context.Context) (transport.Reply, error) { return c.answer(ctx, waker) })
+}
+
+func (c *watchCall) answer(ctx context.Context, waker transport.Waker) (transport.Reply, error) {
 	if c.err != nil {
-		return c.invalid(c.err)
+		return transport.Reply{}, c.err // which names the operation
 	}
-	feed := &watchFeed{server: c.server, grant: c.grant, trust: c.trust, wake: waker.Wake}
+	feed := &watchFeed{server: c.server, grant: c.grant, trust: c.trust, waker: waker}
 	frame, err := feed.open(ctx, c.watch)
 	if err != nil {
-		return c.failure(ctx, err)
+		return c.failed(err)
 	}
-	return transport.Reply{Head: watchHead, Body: frame, Feed: feed}
+	return transport.Reply{Head: watchHead, Body: frame, Feed: feed}, nil
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/transport"
 )
 
 // watchFeed is the transport.Feed of a watch: a frame for each state that differs from the
@@ -17,11 +19,15 @@ type watchFeed struct {
 	server   *Server
 	grant    *access.Grant
 	database Database
-	wake     func() // the transport
+	waker    transport.Waker
 	watcher  protocol.Watcher
 	sent     sentState
 	trust    uint32 // that of the server when the token was found valid
 	over     bool   // the last frame was given
+	opened   bool   // the observer was told
+	// toldAt is when the watch was first told of news that was not asked for yet, in
+	// nanoseconds since the start of the server; 0 if it was not, or nobody observes.
+	toldAt atomic.Int64
 
 	previous, next *watchFeed // in openFeeds, which guards them
 }
@@ -40,7 +46,7 @@ func (f *watchFeed) open(ctx context.Context, watch protocol.Watch) (frame []byt
 	if f.database, err = f.server.lend(ctx, f.grant, f.trust); err != nil {
 		return nil, err
 	}
-	if f.watcher, err = f.database.Watch(watch, f.wake); err != nil {
+	if f.watcher, err = f.database.Watch(watch, f.changed); err != nil {
 		return nil, err
 	}
 	state, err := f.watcher.State(ctx)
@@ -52,10 +58,22 @@ func (f *watchFeed) open(ctx context.Context, watch protocol.Watch) (frame []byt
 		return nil, err
 	}
 	f.server.feeds.add(f)
+	if observer := f.server.options.Observer; observer != nil {
+		f.opened = true
+		observer.WatchOpened(f.grant.DatabaseID)
+	}
 	if f.server.isDraining() || f.tokenEnded() || f.isDistrusted() {
-		f.wake() // perhaps it was not there yet when the others were
+		f.waker.Wake() // perhaps it was not there yet when the others were
 	}
 	return frame, nil
+}
+
+// changed is called when there may be news.
+func (f *watchFeed) changed() {
+	if f.server.options.Observer != nil && f.toldAt.Load() == 0 {
+		f.toldAt.CompareAndSwap(0, time.Since(f.server.started).Nanoseconds())
+	}
+	f.waker.Wake()
 }
 
 // tokenEnded tells whether the token of the watch is not valid any more.
@@ -84,15 +102,17 @@ func (f *watchFeed) Next(ctx context.Context) (frame []byte, err error) {
 		return nil, io.EOF
 	case f.tokenEnded():
 		f.over = true
-		f.wake() // for the end
+		f.waker.Wake() // for the end
 		return readDisabledFrame, nil
 	}
+	toldAt := f.toldAt.Swap(0)
 	state, err := f.watcher.State(ctx)
 	if err == nil && f.sent.update(state) {
 		frame, err = state.EncodeFrame()
 	}
 	switch {
 	case err == nil:
+		f.noteDelivered(len(frame), toldAt)
 		return frame, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -100,6 +120,15 @@ func (f *watchFeed) Next(ctx context.Context) (frame []byte, err error) {
 		f.server.options.Logger.Error("watch ended", "error", err)
 	}
 	return nil, io.EOF
+}
+
+// noteDelivered tells of a frame, if there is one and somebody observes.
+func (f *watchFeed) noteDelivered(frameBytes int, toldAt int64) {
+	if frameBytes == 0 || toldAt == 0 {
+		return
+	}
+	latency := time.Since(f.server.started) - time.Duration(toldAt)
+	f.server.options.Observer.WatchDelivered(f.grant.DatabaseID, frameBytes, latency)
 }
 
 // keepAliveFrame is shared by all watches.
@@ -119,6 +148,9 @@ func (f *watchFeed) KeepAlive() (frame []byte, silence time.Duration) {
 func (f *watchFeed) Close() {
 	f.server.feeds.remove(f)
 	f.release()
+	if f.opened {
+		f.server.options.Observer.WatchClosed(f.grant.DatabaseID)
+	}
 }
 
 // sentState is the state that the client has. Most watches have one key, which takes no
