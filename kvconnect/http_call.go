@@ -18,15 +18,14 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, call transpor
 	news := make(newsToken, 1)
 	reply := call.Serve(r.Context(), news)
 	if reply.Feed == nil {
-		writeReply(w, reply)
+		s.writePatiently(w, reply)
 		return
 	}
 	defer reply.Feed.Close()
-	writeHead(w, reply)
-	stream := &httpStream{w: w, control: http.NewResponseController(w)}
+	stream := &httpStream{server: s, w: w, control: http.NewResponseController(w)}
 	s.streams.add(stream)
 	defer s.streams.remove(stream)
-	stream.send(reply.Body)
+	stream.begin(reply)
 	carryFeed(stream, r, reply.Feed, news)
 }
 

@@ -15,6 +15,13 @@ const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 3 * time.Minute
 	maxHeaderBytes    = 32 << 10
+
+	// These are those of package transport for net/http's own HTTP/2: the silence after which
+	// a client is asked for a sign of life, the time that this may take, and the one for
+	// the next bytes that are sent to it.
+	pingAfter        = 30 * time.Second
+	pingTimeout      = time.Minute
+	writeByteTimeout = time.Minute
 )
 
 // NewHTTPServer gives a server that speaks HTTP/1.1 and, by prior knowledge,
@@ -26,9 +33,12 @@ func NewHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:           handler,
-		Protocols:         &protocols,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxConcurrentStreams},
+		Handler:   handler,
+		Protocols: &protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxConcurrentStreams,
+			SendPingTimeout:      pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeByteTimeout,
+		},
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

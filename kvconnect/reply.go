@@ -89,10 +89,14 @@ func isFault(err error, status int) bool {
 // reply ends does not take a connection that closes after it for a failed call,
 // and does not send an atomic write again.
 func writeReply(w http.ResponseWriter, reply transport.Reply) {
-	w.Header().Set("Content-Length", strconv.Itoa(len(reply.Body)))
+	setContentLength(w, reply)
 	writeHead(w, reply)
 	// An error means that the client is gone; nobody is left to tell.
 	_, _ = w.Write(reply.Body)
+}
+
+func setContentLength(w http.ResponseWriter, reply transport.Reply) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(reply.Body)))
 }
 
 func writeHead(w http.ResponseWriter, reply transport.Reply) {

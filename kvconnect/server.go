@@ -46,6 +46,9 @@ type Options struct {
 	WatchKeepAlive time.Duration
 	// BodyTimeout is protocol.BodyTimeout if 0.
 	BodyTimeout time.Duration
+	// StallTimeout is how long a reply over net/http may wait for its client to take it,
+	// and the news of a watch too; protocol.StallTimeout if 0.
+	StallTimeout time.Duration
 	// Now is time.Now if nil.
 	Now func() time.Time
 }
@@ -66,6 +69,7 @@ type Server struct {
 	badTokens *badTokens
 	feeds     openFeeds
 	streams   openStreams
+	stalled   atomic.Uint64 // replies that were cut off
 }
 
 // New gives a Server. options.Databases and options.Auth are required.
@@ -78,6 +82,9 @@ func New(options Options) *Server {
 	}
 	if options.BodyTimeout <= 0 {
 		options.BodyTimeout = protocol.BodyTimeout
+	}
+	if options.StallTimeout <= 0 {
+		options.StallTimeout = protocol.StallTimeout
 	}
 	if options.Now == nil {
 		options.Now = time.Now

@@ -48,7 +48,7 @@ func start(t *testing.T, change func(*setup)) *liveServer {
 	t.Helper()
 	return startOn(t, func(server *kvconnect.Server, o kvconnect.Options) carrier {
 		return transport.New(kvconnect.NewHTTPServer(server, o.Logger), server, transport.Options{
-			Logger: o.Logger, BodyTimeout: o.BodyTimeout,
+			Logger: o.Logger, BodyTimeout: o.BodyTimeout, StallTimeout: o.StallTimeout,
 		})
 	}, change)
 }

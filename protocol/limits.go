@@ -51,6 +51,11 @@ const (
 // BodyTimeout is how long a request body may take to arrive.
 const BodyTimeout = 15 * time.Second
 
+// StallTimeout is how long a client may leave a reply, or the news of a watch, before that
+// is ended. Programs may open a watch and not read it for a while: clients open one that has
+// ended anew, without a word, when it is read again.
+const StallTimeout = 5 * time.Minute
+
 // WatchKeepAlive is the longest silence on a watch stream: after it an empty
 // frame tells proxies and clients that the stream is alive.
 const WatchKeepAlive = 5 * time.Second
