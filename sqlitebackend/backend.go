@@ -39,6 +39,8 @@ type Options struct {
 	Clock Clock
 	// Logger gets what no caller can be told; it is discarded if nil.
 	Logger *slog.Logger
+	// Observer is told what the database does; nil for nobody.
+	Observer Observer
 }
 
 // Backend is an open database. Its methods are safe for concurrent use.
@@ -50,7 +52,10 @@ type Backend struct {
 	reads  *readPool
 	writer *writer // nil if the file is open for reading only
 	expiry *expiryLoop
+	keys   *keyCount
 	logger *slog.Logger
+	// observer is never nil.
+	observer Observer
 
 	// announcedMs is the time up to which watchers were told of expiries, and
 	// sweepKeys how many keys are deleted at once. They belong to the expiry loop.
@@ -88,6 +93,7 @@ func (b *Backend) AtomicWrite(ctx context.Context, write protocol.AtomicWrite) (
 // further call gives the result of the first.
 func (b *Backend) Close() error {
 	b.closeOnce.Do(func() {
+		b.keys.close()
 		b.expiry.close()
 		if b.writer != nil {
 			b.writer.close()

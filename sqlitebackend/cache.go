@@ -13,6 +13,9 @@ const (
 	// checkpointCacheBytes is enough for a connection that copies pages from the WAL
 	// past its cache.
 	checkpointCacheBytes = 64 << 10
+
+	// countCacheBytes is enough for a connection that looks at each page once.
+	countCacheBytes = 64 << 10
 )
 
 // cacheSizes are those of the connections of a database, in bytes.

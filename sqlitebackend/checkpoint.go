@@ -29,10 +29,11 @@ const (
 // take the writer's turn, so that the WAL can begin anew. Its file is never made
 // shorter before the end: to write over it costs half as much as to append.
 type checkpointer struct {
-	open   func() (*conn, error)
-	conn   *conn // nil until the first checkpoint; it belongs to the loop
-	queue  *writeQueue
-	logger *slog.Logger
+	open     func() (*conn, error)
+	conn     *conn // nil until the first checkpoint; it belongs to the loop
+	queue    *writeQueue
+	observer Observer
+	logger   *slog.Logger
 
 	walPages atomic.Int64
 	duePages atomic.Int64
@@ -44,10 +45,10 @@ type checkpointer struct {
 
 // startCheckpointer takes what opens the connection, which many a database never needs;
 // close must be called in the end.
-func startCheckpointer(open func() (*conn, error), queue *writeQueue, logger *slog.Logger) *checkpointer {
+func startCheckpointer(open func() (*conn, error), queue *writeQueue, observer Observer, logger *slog.Logger) *checkpointer {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &checkpointer{
-		open: open, queue: queue, logger: logger,
+		open: open, queue: queue, observer: observer, logger: logger,
 		wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
 	}
 	p.duePages.Store(checkpointPages)
@@ -91,7 +92,13 @@ func (p *checkpointer) loop(ctx context.Context) {
 		if !p.isDue() {
 			continue // the token is from before the last checkpoint
 		}
-		if err := p.checkpoint(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, protocol.ErrClosed) {
+		begun := time.Now()
+		err := p.checkpoint(ctx)
+		if err != nil && (ctx.Err() != nil || errors.Is(err, protocol.ErrClosed)) {
+			continue // it was given up
+		}
+		p.observer.Checkpointed(time.Since(begun), err)
+		if err != nil {
 			p.logger.Error("checkpoint failed", "error", err)
 		}
 	}

@@ -20,6 +20,12 @@ const (
 // ErrUnknownDurability is returned for a word that names no Durability.
 var ErrUnknownDurability = errors.New("durability is one of full and normal")
 
+// Validate fails with ErrUnknownDurability unless it is one of those above.
+func (d Durability) Validate() error {
+	_, err := d.pragma()
+	return err
+}
+
 // pragma gives the setting of SQLite, which uses the same words. The driver is built
 // with normal as the default for a file in WAL mode.
 func (d Durability) pragma() (string, error) {

@@ -145,11 +145,11 @@ func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
 		return 0, err
 	}
 	var begun time.Time
-	var deleted int
+	var swept sweep
 	var group *groupTx
 	err = b.writer.do(ctx, 0, func(tx *groupTx) (err error) {
 		begun, group = time.Now(), tx
-		if deleted, err = tx.deleteExpired(b.sweepKeys); err != nil {
+		if swept, err = tx.deleteExpired(b.sweepKeys); err != nil {
 			return err
 		}
 		nextMs, _, err = tx.conn.number(selectEarliestExpiry)
@@ -159,27 +159,36 @@ func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
 		return 0, mark("sweep expired keys", err)
 	}
 	// With the commit, which takes longer the more pages were changed.
-	b.sweepKeys = nextSweepKeys(deleted, b.sweepKeys, time.Since(begun), len(group.changedKeys)-deleted)
+	b.sweepKeys = nextSweepKeys(swept.keys, b.sweepKeys, time.Since(begun), len(group.changedKeys)-swept.keys)
+	if swept.keys > 0 {
+		b.observer.Swept(swept.keys, swept.lag)
+	}
 	return nextMs, nil
 }
 
+// sweep is what deleteExpired has done.
+type sweep struct {
+	keys int           // that were deleted
+	lag  time.Duration // since the first of them expired
+}
+
 // deleteExpired deletes up to limit keys, those first that expired first.
-func (tx *groupTx) deleteExpired(limit int64) (deleted int, err error) {
+func (tx *groupTx) deleteExpired(limit int64) (sweep, error) {
 	earliestMs, found, err := tx.conn.number(selectEarliestExpiry)
 	if err != nil || !found || earliestMs > tx.nowMs {
-		return 0, err
+		return sweep{}, err
 	}
 	tx.nextVersion()
 	rows, err := tx.change(deleteExpired, statement.Args{Integers: [statement.MaxIntegers]int64{tx.nowMs, limit}}, maxSweepKeys)
 	if err != nil {
-		return 0, err
+		return sweep{}, err
 	}
 	for range rows.Count {
 		if key, ok := rows.Blob(); ok {
 			tx.changed(key, 0)
 		}
 	}
-	return rows.Count, nil
+	return sweep{keys: rows.Count, lag: time.Duration(tx.nowMs-earliestMs) * time.Millisecond}, nil
 }
 
 // nextSweepKeys gives the number of keys to delete at once, after it took some time for

@@ -106,3 +106,28 @@ func (b *Backend) StoredKeys(ctx context.Context) (n int64, err error) {
 	})
 	return n, err
 }
+
+// HoldRead keeps one of the connections for reads busy until release is called.
+func (b *Backend) HoldRead() (release func()) {
+	held, released, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = b.reads.use(context.Background(), func(*conn) error {
+			close(held)
+			<-released
+			return nil
+		})
+	}()
+	<-held
+	return func() {
+		close(released)
+		<-done
+	}
+}
+
+// WaitingReads tells how many reads wait for a connection.
+func (b *Backend) WaitingReads() int {
+	b.reads.mu.Lock()
+	defer b.reads.mu.Unlock()
+	return len(b.reads.waiting)
+}

@@ -130,6 +130,9 @@ func (tx *groupTx) changed(key []byte, expiryMs int64) {
 // wrote tells whether there is anything to commit.
 func (tx *groupTx) wrote() bool { return tx.version != tx.begunVersion }
 
+// writes is how many tasks have written, each of which took a version.
+func (tx *groupTx) writes() int { return int(tx.version - tx.begunVersion) }
+
 // commit makes the group durable, or undoes all of it and tells why.
 func (tx *groupTx) commit() (err error) {
 	defer func() {

@@ -49,7 +49,10 @@ func open(options Options) (_ *Backend, err error) {
 	if err := refuse(path, options.ReadOnly); err != nil {
 		return nil, err
 	}
-	b := &Backend{path: path, clock: &expiryClock{clock: options.Clock}, hub: newHub(), sweepKeys: minSweepKeys, logger: options.Logger}
+	b := &Backend{
+		path: path, clock: &expiryClock{clock: options.Clock}, hub: newHub(), sweepKeys: minSweepKeys,
+		logger: options.Logger, observer: options.Observer,
+	}
 	b.announcedMs = b.clock.nowMs()
 	var writeConn *conn
 	defer func() {
@@ -88,9 +91,12 @@ func open(options Options) (_ *Backend, err error) {
 	if err != nil {
 		return nil, err
 	}
+	b.keys = newKeyCount(func() (*conn, error) {
+		return file.open(mode, busyTimeout, "query_only = true", cachePragma(countCacheBytes))
+	})
 	b.reads, err = newReadPool(options.ReadConns, func() (*conn, error) {
 		return file.open(mode, busyTimeout, "query_only = true", cachePragma(cache.read))
-	}, b.clock, options.Logger)
+	}, b.clock, options.Observer, options.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +165,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Observer == nil {
+		o.Observer = noObserver{}
 	}
 	if o.ReadConns <= 0 {
 		o.ReadConns = max(minReadConns, runtime.GOMAXPROCS(0))

@@ -20,10 +20,11 @@ const reopenPause = time.Second
 // fails: it waits for a connection that comes back. A connection stays open until the pool
 // is closed. It is safe for concurrent use.
 type readPool struct {
-	clock  *expiryClock
-	logger *slog.Logger
-	size   int // the most connections that there may be
-	open   func() (*conn, error)
+	clock    *expiryClock
+	logger   *slog.Logger
+	observer Observer
+	size     int // the most connections that there may be
+	open     func() (*conn, error)
 
 	mu       sync.Mutex
 	idle     []*conn      // guarded by mu
@@ -36,13 +37,13 @@ type readPool struct {
 }
 
 // newReadPool opens the first connection; close must be called in the end.
-func newReadPool(size int, open func() (*conn, error), clock *expiryClock, logger *slog.Logger) (*readPool, error) {
+func newReadPool(size int, open func() (*conn, error), clock *expiryClock, observer Observer, logger *slog.Logger) (*readPool, error) {
 	first, err := open()
 	if err != nil {
 		return nil, err
 	}
 	return &readPool{
-		clock: clock, logger: logger, size: size, open: open,
+		clock: clock, logger: logger, observer: observer, size: size, open: open,
 		idle: []*conn{first}, opened: 1, allIdle: make(chan struct{}),
 	}, nil
 }
@@ -76,15 +77,38 @@ func (p *readPool) signalAllIdle() {
 // protocol.ErrClosed or the error of ctx if there is none to be had.
 func (p *readPool) take(ctx context.Context) (*conn, error) {
 	p.mu.Lock()
+	c, err := p.takeIdle()
+	p.mu.Unlock()
+	if c != nil || err != nil {
+		return c, err
+	}
+	begun := time.Now() // only here, because most reads find a connection
+	if c, err = p.takeBusy(ctx); err == nil {
+		p.observer.ReadWaited(time.Since(begun))
+	}
+	return c, err
+}
+
+// takeIdle gives nil if no connection is idle. p.mu must be held.
+func (p *readPool) takeIdle() (*conn, error) {
 	if p.closed {
-		p.mu.Unlock()
 		return nil, protocol.ErrClosed
 	}
-	if last := len(p.idle) - 1; last >= 0 {
-		c := p.idle[last]
-		p.idle = p.idle[:last]
+	last := len(p.idle) - 1
+	if last < 0 {
+		return nil, nil
+	}
+	c := p.idle[last]
+	p.idle = p.idle[:last]
+	return c, nil
+}
+
+// takeBusy opens a connection, or waits for one that comes back.
+func (p *readPool) takeBusy(ctx context.Context) (*conn, error) {
+	p.mu.Lock()
+	if c, err := p.takeIdle(); c != nil || err != nil {
 		p.mu.Unlock()
-		return c, nil
+		return c, err
 	}
 	if p.opened < p.size && !p.clock.clock.Now().Before(p.reopenAt) {
 		p.opened++
@@ -118,7 +142,7 @@ func (p *readPool) takeAnother(ctx context.Context) (*conn, error) {
 		others := p.opened
 		p.mu.Unlock()
 		p.logger.Warn("a further read connection cannot be opened, reads wait for those there are", "open", others, "error", err)
-		return p.take(ctx)
+		return p.takeBusy(ctx)
 	case p.closed:
 		p.idle = append(p.idle, c)
 		p.signalAllIdle()

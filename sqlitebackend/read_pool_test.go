@@ -19,7 +19,7 @@ import (
 func openPool(t *testing.T, size int) *readPool {
 	t.Helper()
 	open := openerOfNewFile(t)
-	pool, err := newReadPool(size, open, &expiryClock{clock: systemClock{}}, slog.New(slog.DiscardHandler))
+	pool, err := newReadPool(size, open, &expiryClock{clock: systemClock{}}, noObserver{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func openScarcePool(t *testing.T, size int) *scarcePool {
 			return nil, errScarce
 		}
 		return open()
-	}, &expiryClock{clock: &p.clock}, slog.New(slog.DiscardHandler))
+	}, &expiryClock{clock: &p.clock}, noObserver{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/kvconnect/kvconnect/protocol"
 )
@@ -30,6 +31,7 @@ type writer struct {
 	hub        *hub
 	expiry     *expiryLoop
 	checkpoint *checkpointer
+	observer   Observer
 	queue      writeQueue
 
 	maxFileBytes atomic.Int64 // 0 for no bound
@@ -37,9 +39,9 @@ type writer struct {
 
 // newWriter takes over the connection; checkpointAndClose must be called in the end.
 func newWriter(c *conn, openCheckpointConn func() (*conn, error), b *Backend) *writer {
-	w := &writer{conn: c, clock: b.clock, hub: b.hub, expiry: b.expiry}
+	w := &writer{conn: c, clock: b.clock, hub: b.hub, expiry: b.expiry, observer: b.observer}
 	c.raw.CountWAL()
-	w.checkpoint = startCheckpointer(openCheckpointConn, &w.queue, b.logger)
+	w.checkpoint = startCheckpointer(openCheckpointConn, &w.queue, b.observer, b.logger)
 	return w
 }
 
@@ -132,6 +134,7 @@ func (w *writer) commitGroup(group []*task) []error {
 // undone alone, so that nothing was committed.
 func (w *writer) commit(group []*task, errs []error) (unspoilt bool) {
 	unspoilt = true
+	begun := time.Now()
 	tx, err := beginGroup(w.conn, w.clock, w.maxFileBytes.Load())
 	if err == nil {
 		for i, t := range group {
@@ -155,10 +158,12 @@ func (w *writer) commit(group []*task, errs []error) (unspoilt bool) {
 	if !tx.wrote() {
 		return true
 	}
+	took := time.Since(begun)
 	w.hub.notify(tx.changedKeys)
 	if tx.earliestExpiryMs > 0 {
 		w.expiry.wakeAt(tx.earliestExpiryMs)
 	}
 	w.checkpoint.wakeIfDue(w.conn.raw.WALPages())
+	w.observer.GroupCommitted(tx.writes(), took)
 	return true
 }
