@@ -49,6 +49,14 @@ func (db *DB) WALPages() int {
 	return int(*db.walPages)
 }
 
+// KeepWAL makes the end of the connection leave the WAL as it is.
+func (db *DB) KeepWAL() error {
+	if code := C.kv_keep_wal(db.handle); code != C.SQLITE_OK {
+		return db.lastError(code)
+	}
+	return nil
+}
+
 // Release frees what the DB holds. The connection must be closed.
 func (db *DB) Release() {
 	C.free(unsafe.Pointer(db.walPages))

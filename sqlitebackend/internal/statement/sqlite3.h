@@ -22,6 +22,7 @@ typedef struct sqlite3_value sqlite3_value;
 #define SQLITE_NULL 5
 
 #define SQLITE_PREPARE_PERSISTENT 0x01
+#define SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE 1006
 #define SQLITE_STATIC ((void (*)(void *))0)
 
 int sqlite3_prepare_v3(sqlite3 *, const char *, int, unsigned int, sqlite3_stmt **, const char **);
@@ -40,6 +41,7 @@ int sqlite3_value_bytes(sqlite3_value *);
 int sqlite3_changes(sqlite3 *);
 int sqlite3_extended_errcode(sqlite3 *);
 const char *sqlite3_errmsg(sqlite3 *);
+int sqlite3_db_config(sqlite3 *, int, ...);
 void *sqlite3_wal_hook(sqlite3 *, int (*)(void *, sqlite3 *, const char *, int), void *);
 
 #endif

@@ -176,3 +176,5 @@ static int store_pages(void *pages, sqlite3 *db, const char *schema, int count) 
 }
 
 void kv_count_wal(sqlite3 *db, int *pages) { sqlite3_wal_hook(db, store_pages, pages); }
+
+int kv_keep_wal(sqlite3 *db) { return sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)0); }

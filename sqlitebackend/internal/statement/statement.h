@@ -39,4 +39,7 @@ void kv_finalize(kv_statement *statement);
 // the connection, and takes the place of its own checkpoints.
 void kv_count_wal(sqlite3 *db, int *pages);
 
+// kv_keep_wal makes the end of the connection leave the WAL as it is.
+int kv_keep_wal(sqlite3 *db);
+
 #endif
