@@ -37,6 +37,13 @@ type Backend interface {
 	Close() error
 }
 
+// TroubleTeller is what a Backend may be too, if it knows when writes fail for a while.
+type TroubleTeller interface {
+	// Trouble tells why writes fail at the moment, with protocol.ErrDiskFull, ErrDiskReadOnly,
+	// ErrDiskFailing or ErrFileMoved; nil if it knows of no reason. It does not wait.
+	Trouble() error
+}
+
 // Databases lends databases. It is safe for concurrent use.
 type Databases interface {
 	// Lend gives the database until it is released, and may take the time to open it. It
@@ -48,7 +55,8 @@ type Databases interface {
 	IsOpen(id uuid.UUID) bool
 
 	// Check fails if databases cannot be served, for a reason that is not that of one
-	// alone.
+	// alone: with protocol.ErrDiskFull, ErrDiskReadOnly, ErrDiskFailing or ErrFileMoved if
+	// they can be read and not written, with another error if they cannot be read.
 	Check(ctx context.Context) error
 }
 

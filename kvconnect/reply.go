@@ -74,10 +74,13 @@ func (s *Server) errorReply(r *record, err error) transport.Reply {
 
 // isFault tells whether the operator must know. What is being shut down is no fault. Of a
 // want of room whoever lends the databases tells, of too many requests whoever counts them,
-// and of an outage of the identity provider whoever reads its keys: once, and not for each
-// token that anybody makes up.
+// of an outage of the identity provider whoever reads its keys, and of the disk the backend:
+// once, and not for each request.
 func isFault(err error, status int) bool {
-	for _, told := range []error{errDraining, errOverloaded, protocol.ErrClosed, protocol.ErrNoRoom, protocol.ErrNoIdentityKeys} {
+	for _, told := range []error{
+		errDraining, errOverloaded, protocol.ErrClosed, protocol.ErrNoRoom, protocol.ErrNoIdentityKeys,
+		protocol.ErrDiskFull, protocol.ErrDiskReadOnly, protocol.ErrDiskFailing, protocol.ErrFileMoved,
+	} {
 		if errors.Is(err, told) {
 			return false
 		}

@@ -67,6 +67,7 @@ type Server struct {
 	draining  atomic.Bool
 	trust     atomic.Uint32 // grows with each DistrustTokens
 	badTokens *badTokens
+	ready     readiness
 	feeds     openFeeds
 	streams   openStreams
 	stalled   atomic.Uint64 // replies that were cut off

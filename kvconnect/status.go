@@ -53,12 +53,23 @@ var statuses = []struct {
 	{protocol.ErrTooManyRequests, http.StatusTooManyRequests, "too_many_requests"},
 	{protocol.ErrTooManyWatches, http.StatusTooManyRequests, "too_many_watches"},
 	{protocol.ErrDamaged, http.StatusUnprocessableEntity, "damaged"},
+	// 507 says what a full disk is, and would leave programs waiting without a word. 413 is
+	// for what is too large, which these writes are not.
+	{protocol.ErrDiskFull, http.StatusUnprocessableEntity, "disk_full"},
+	{protocol.ErrDiskReadOnly, http.StatusUnprocessableEntity, "disk_read_only"},
+	{protocol.ErrDiskFailing, http.StatusUnprocessableEntity, "disk_failing"},
+	{protocol.ErrFileMoved, http.StatusUnprocessableEntity, "file_moved"},
 	{errDraining, http.StatusServiceUnavailable, "draining"},
 	{errOverloaded, http.StatusServiceUnavailable, "overloaded"},
 	{protocol.ErrClosed, http.StatusServiceUnavailable, "closed"},
 	{protocol.ErrNoRoom, http.StatusServiceUnavailable, "no_room"},
 	{protocol.ErrNoIdentityKeys, http.StatusServiceUnavailable, "no_identity_keys"},
 	{protocol.ErrUnavailable, http.StatusServiceUnavailable, "unavailable"},
+}
+
+// thrownFaults are faults of the server of which programs are told with a 4xx.
+var thrownFaults = []error{
+	protocol.ErrDamaged, protocol.ErrDiskFull, protocol.ErrDiskReadOnly, protocol.ErrDiskFailing, protocol.ErrFileMoved,
 }
 
 // The reasons of failures that have no row in the table.
@@ -90,12 +101,15 @@ func statusOf(err error) (status int, reason string) {
 // in the user's program. Of a fault of the server it may not know much; the log
 // has the rest.
 func replyText(err error, status int) string {
+	for _, fault := range thrownFaults {
+		if errors.Is(err, fault) {
+			return fault.Error()
+		}
+	}
 	var mismatch *protocol.MutationTypeError
 	switch {
 	case errors.As(err, &mismatch):
 		return mismatch.Text // the reference server's words and no others
-	case errors.Is(err, protocol.ErrDamaged):
-		return protocol.ErrDamaged.Error()
 	case status < http.StatusInternalServerError:
 		return err.Error()
 	case errors.Is(err, errDraining):

@@ -133,6 +133,20 @@ var (
 	// ever.
 	ErrDamaged = errors.New("the database is damaged where this request reads: restore it from a backup, or see the log of the server")
 
+	// ErrDiskFull: there is no room for a write on the disk of the server. This and the next
+	// three have a 4xx, so that the program is told: an operator has to do something first.
+	ErrDiskFull = errors.New("the disk of the server is full: nothing was written; reads go on, and writes do when the operator of the server has made room")
+
+	// ErrDiskReadOnly: the file system, or the file, can only be read any more.
+	ErrDiskReadOnly = errors.New("the file system of the server is read-only: nothing was written; reads go on, and writes do when the operator of the server has put that right")
+
+	// ErrDiskFailing: the disk fails to read or to write, or does not say that it has written.
+	ErrDiskFailing = errors.New("the disk of the server reports errors: this request failed; ask the operator of the server to look at the disk and the log")
+
+	// ErrFileMoved: another file, or none, is where the database was opened.
+	ErrFileMoved = errors.New("the file of the database was moved, removed or replaced while the server had it open: nothing was written; " +
+		"ask the operator of the server to put it back, or to restart the server")
+
 	// ErrClosed: the backend was closed. It is an ErrUnavailable.
 	ErrClosed error = unavailableError("the database is closed")
 

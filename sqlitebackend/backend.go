@@ -57,6 +57,8 @@ type Backend struct {
 	// observer is never nil.
 	observer Observer
 
+	readFaults *readFaults
+
 	// announcedMs is the time up to which watchers were told of expiries, and
 	// sweepKeys how many keys are deleted at once. They belong to the expiry loop.
 	announcedMs int64
@@ -75,7 +77,8 @@ func (b *Backend) Path() string { return b.path }
 // SnapshotRead gives the entries of all ranges as of one point in time, which is
 // not before any write acknowledged earlier.
 func (b *Backend) SnapshotRead(ctx context.Context, read protocol.SnapshotRead) (protocol.SnapshotReadOutput, error) {
-	return b.reads.snapshotRead(ctx, read)
+	output, err := b.reads.snapshotRead(ctx, read)
+	return output, b.readFaults.note(err)
 }
 
 // AtomicWrite applies the write or nothing of it. If ctx ends before the writer
@@ -86,6 +89,27 @@ func (b *Backend) AtomicWrite(ctx context.Context, write protocol.AtomicWrite) (
 		return protocol.AtomicWriteOutput{Status: protocol.AtomicWriteDisabled}, nil
 	}
 	return b.writer.atomicWrite(ctx, write)
+}
+
+// Trouble tells why writes fail at the moment, while reads may go on; nil if it knows of no
+// reason. The error wraps protocol.ErrDiskFull, ErrDiskReadOnly, ErrDiskFailing or
+// ErrFileMoved. It stays until something that changes nothing could be written and synced,
+// which is tried every second. Trouble itself looks, whenever it is called, whether the file
+// is where it was opened, and whether one write is under way that was so 10 seconds ago. It
+// does not wait for the disk: what it looks at is in the memory of the system for as long as
+// the file is open.
+func (b *Backend) Trouble() error {
+	if b.writer == nil {
+		return nil
+	}
+	if err := b.writer.trouble.current(); err != nil {
+		return err
+	}
+	b.writer.trouble.note(b.writer.file.check(), 0)
+	if err := b.writer.trouble.current(); err != nil {
+		return err
+	}
+	return b.writer.stuck.check(b.writer.queue.turn())
 }
 
 // Close waits for the requests under way, writes the WAL back into the file and

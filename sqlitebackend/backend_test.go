@@ -234,8 +234,8 @@ func TestFullDisk(t *testing.T) {
 		{Mutations: []protocol.Mutation{set("part", "1"), set("large", large)}},
 		{Mutations: []protocol.Mutation{set("after", "1")}},
 	})
-	if !errors.Is(errs[1], protocol.ErrUnavailable) {
-		t.Errorf("the large write: %v, want ErrUnavailable", errs[1])
+	if !errors.Is(errs[1], protocol.ErrDiskFull) {
+		t.Errorf("the large write: %v, want ErrDiskFull", errs[1])
 	}
 	if err := errors.Join(errs[0], errs[2]); err != nil {
 		t.Errorf("a write that there is room for: %v", err)

@@ -41,6 +41,11 @@ func BenchmarkCommit(b *testing.B) {
 	op := sets(backend)
 	b.Run("writers=1", func(b *testing.B) { benchmark(b, op) })
 	b.Run(fmt.Sprintf("writers=%d", benchWriters), func(b *testing.B) { benchmarkTogether(b, benchWriters, op) })
+	normal := openToMeasure(b, sqlitebackend.Options{Path: makeFilled(b), Durability: sqlitebackend.DurabilityNormal})
+	op = sets(normal)
+	b.Run("writers=1,normal", func(b *testing.B) { benchmark(b, op) })
+	b.Run(fmt.Sprintf("writers=%d,normal", benchWriters), func(b *testing.B) { benchmarkTogether(b, benchWriters, op) })
+	op = sets(backend)
 	backend.SetMaxFileBytes(1 << 40)
 	b.Run(fmt.Sprintf("writers=%d,bounded", benchWriters), func(b *testing.B) { benchmarkTogether(b, benchWriters, op) })
 }

@@ -16,6 +16,9 @@ const (
 	// 4 MB with pages of 4096 bytes.
 	checkpointPages = 1000
 
+	// longWALPages is more than a WAL comes to while all is well and no reader holds it.
+	longWALPages = 4 * checkpointPages
+
 	// checkpointPatience bounds how long writers wait for readers to let go of the WAL,
 	// for each checkpointPages that it has, up to maxCheckpointPatience: where some long
 	// read is always under way, it would grow for ever otherwise.
@@ -26,17 +29,20 @@ const (
 // checkpointer writes the WAL back into the file. SQLite would do that at the end of a
 // commit, which then takes many times as long. Here the most part happens on a
 // connection of its own, while writes go on; only for what they add meanwhile does it
-// take the writer's turn, so that the WAL can begin anew. Its file is never made
-// shorter before the end: to write over it costs half as much as to append.
+// take the writer's turn, so that the WAL can begin anew. Its file is not made
+// shorter before the end, unless the disk failed: to write over it costs half as much as to
+// append.
 type checkpointer struct {
 	open     func() (*conn, error)
 	conn     *conn // nil until the first checkpoint; it belongs to the loop
 	queue    *writeQueue
+	trouble  *trouble // is told of checkpoints that fail because of the disk
 	observer Observer
 	logger   *slog.Logger
 
 	walPages atomic.Int64
 	duePages atomic.Int64
+	shorten  atomic.Bool   // the next checkpoint is to make the file of the WAL shorter
 	wake     chan struct{} // has room for one token
 
 	cancel context.CancelFunc
@@ -45,10 +51,10 @@ type checkpointer struct {
 
 // startCheckpointer takes what opens the connection, which many a database never needs;
 // close must be called in the end.
-func startCheckpointer(open func() (*conn, error), queue *writeQueue, observer Observer, logger *slog.Logger) *checkpointer {
+func startCheckpointer(open func() (*conn, error), queue *writeQueue, trouble *trouble, observer Observer, logger *slog.Logger) *checkpointer {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &checkpointer{
-		open: open, queue: queue, observer: observer, logger: logger,
+		open: open, queue: queue, trouble: trouble, observer: observer, logger: logger,
 		wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
 	}
 	p.duePages.Store(checkpointPages)
@@ -79,6 +85,14 @@ func (p *checkpointer) wakeIfDue(walPages int) {
 	}
 }
 
+// catchUp must be called when the disk has failed and is well again, with the number of pages
+// that the WAL has then. What failed checkpoints have let grow becomes shorter, for once.
+func (p *checkpointer) catchUp(walPages int) {
+	p.shorten.Store(walPages > longWALPages)
+	p.duePages.Store(checkpointPages)
+	p.wakeIfDue(walPages)
+}
+
 func (p *checkpointer) isDue() bool { return p.walPages.Load() >= p.duePages.Load() }
 
 func (p *checkpointer) loop(ctx context.Context) {
@@ -98,7 +112,11 @@ func (p *checkpointer) loop(ctx context.Context) {
 			continue // it was given up
 		}
 		p.observer.Checkpointed(time.Since(begun), err)
-		if err != nil {
+		switch {
+		case err == nil:
+		case diskErrorOf(err) != nil:
+			p.trouble.note(err, 0)
+		default:
 			p.logger.Error("checkpoint failed", "error", err)
 		}
 	}
@@ -113,7 +131,11 @@ func (p *checkpointer) checkpoint(ctx context.Context) error {
 		}
 		defer p.queue.pass()
 		if err = p.conn.script(patiencePragma(p.walPages.Load())); err == nil {
-			leftPages, err = p.run("restart")
+			mode := "restart"
+			if p.shorten.Swap(false) {
+				mode = "truncate"
+			}
+			leftPages, err = p.run(mode)
 		}
 	}
 	// What is left is left because of a reader, or of the disk: there is no use in

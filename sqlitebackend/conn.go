@@ -111,11 +111,17 @@ func (c *conn) queryInt(query string, args ...driver.Value) (int64, error) {
 	return n, nil
 }
 
-// mark says of an error of SQLite whether trying again may cure it.
+// mark says of an error of SQLite what it means for the client: whether trying again may
+// cure it, and if not, why not.
 func mark(op string, err error) error {
 	switch {
 	case err == nil, errors.Is(err, protocol.ErrUnavailable), errors.Is(err, protocol.ErrDamaged):
 		return err
+	case diskErrorOf(err) != nil:
+		if sentinel := diskErrorOf(err); !errors.Is(err, sentinel) {
+			return fmt.Errorf("%s: %w (%w)", op, sentinel, err)
+		}
+		return fmt.Errorf("%s: %w", op, err)
 	case errors.Is(err, ErrSchema), isSQLiteError(err, sqlite3.ErrCorrupt), isSQLiteError(err, sqlite3.ErrNotADB):
 		return fmt.Errorf("%s: %w (%w)", op, protocol.ErrDamaged, err)
 	default:

@@ -13,8 +13,16 @@
 //     one (group_tx.go).
 //   - No reader sees half a group: all ranges of a snapshot read come from one
 //     read transaction (snapshot_read.go).
-//   - The WAL is written back while writes go on, and never made shorter
-//     (checkpoint.go).
+//   - The WAL is written back while writes go on, and not made shorter unless the disk
+//     failed (checkpoint.go).
+//   - Before each commit the file and its WAL are looked for where they were opened: no
+//     write is acknowledged that goes to a file which nobody finds again (same_file.go).
+//   - What a failed commit may have left in the WAL is written over before anybody is told
+//     that it failed (group_tx.go).
+//   - A file that is not where it was gets all of its WAL, once. After that the WAL may be
+//     another server's, and is left alone (probe.go, writer.go).
+//   - While the disk fails, writes are tried and reads go on. A goroutine finds out when
+//     the trouble is over, the log is told of its begin and its end (trouble.go, probe.go).
 //   - Versionstamps strictly increase in commit order. A write that fails takes
 //     none.
 //   - With Options.MaxFileBytes, no write that adds something makes the file grow beyond

@@ -119,6 +119,8 @@ func (l *expiryLoop) run(ctx context.Context) time.Time {
 	switch {
 	case ctx.Err() != nil, errors.Is(err, protocol.ErrClosed):
 		return now.Add(maxExpiryPause)
+	case diskErrorOf(err) != nil: // of which the log is told once
+		return now.Add(expiryRetryPause)
 	case err != nil:
 		l.logger.Error("expiry failed", "error", err)
 		return now.Add(expiryRetryPause)
@@ -143,6 +145,9 @@ func (b *Backend) warnIfClockWentBack() {
 func (b *Backend) sweepExpired(ctx context.Context) (nextMs int64, err error) {
 	if _, err := b.announceExpired(ctx); err != nil {
 		return 0, err
+	}
+	if b.writer.trouble.isOn() {
+		return b.clock.nowMs() + expiryRetryPause.Milliseconds(), nil // the file has what expired a little longer
 	}
 	var begun time.Time
 	var swept sweep
@@ -212,13 +217,13 @@ func (b *Backend) announceExpired(ctx context.Context) (nextMs int64, err error)
 	b.warnIfClockWentBack()
 	nowMs := b.clock.nowMs()
 	if err := b.announceUntil(ctx, nowMs); err != nil {
-		return 0, err
+		return 0, b.readFaults.note(err)
 	}
 	err = b.reads.use(ctx, func(c *conn) error {
 		nextMs, _, err = c.number(selectEarliestExpiryAfter, nowMs)
 		return err
 	})
-	return nextMs, err
+	return nextMs, b.readFaults.note(err)
 }
 
 // announceUntil wakes the watchers of what expired after b.announcedMs and until nowMs.

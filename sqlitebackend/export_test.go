@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/kvconnect/kvconnect/protocol"
 )
@@ -85,6 +86,46 @@ const CheckpointPages = checkpointPages
 func (b *Backend) BreakCheckpoints() {
 	b.writer.checkpoint.open = func() (*conn, error) { return nil, errors.New("the test lets no connection be opened") }
 }
+
+// FailCheckpoints makes checkpoints fail with the error until they are repaired. There must
+// have been none.
+func (b *Backend) FailCheckpoints(err error) (repair func()) {
+	var repaired atomic.Bool
+	open := b.writer.checkpoint.open
+	b.writer.checkpoint.open = func() (*conn, error) {
+		if !repaired.Load() {
+			return nil, err
+		}
+		return open()
+	}
+	return func() { repaired.Store(true) }
+}
+
+// ForbidWrites makes SQLite refuse all writes as those to a file that is read-only.
+func (b *Backend) ForbidWrites(ctx context.Context, forbidden bool) error {
+	if err := b.writer.queue.await(ctx, newTask(nil, 0)); err != nil {
+		return err
+	}
+	defer b.writer.queue.pass()
+	return b.writer.conn.script(fmt.Sprintf("pragma query_only = %t", forbidden))
+}
+
+// TryDisk does what a probe does.
+func (b *Backend) TryDisk(ctx context.Context) (err error) {
+	if err := b.writer.probe(ctx, func(outcome error) { err = outcome }); err != nil {
+		return err
+	}
+	return err
+}
+
+// ProbePause is the time between two probes.
+const ProbePause = probePause
+
+// StuckAfter is how long one turn may last.
+const StuckAfter = stuckAfter
+
+// TroubleLogPause is the least time between two lines about the same trouble.
+const TroubleLogPause = troubleLogPause
 
 // WALPages is the number of pages in the WAL after the last commit.
 func (b *Backend) WALPages() int64 { return b.writer.checkpoint.walPages.Load() }

@@ -77,7 +77,7 @@ func TestGaugesOfAFileThatIsGone(t *testing.T) {
 	if g := gauges(t, backend); g.FileBytes != 0 {
 		t.Errorf("%+v", g)
 	}
-	if err := backend.CountKeys(t.Context()); !errors.Is(err, protocol.ErrUnavailable) {
+	if err := backend.CountKeys(t.Context()); !errors.Is(err, protocol.ErrFileMoved) {
 		t.Errorf("count: %v", err)
 	}
 	if err := os.Rename(path+".moved", path); err != nil {

@@ -133,8 +133,9 @@ func (tx *groupTx) wrote() bool { return tx.version != tx.begunVersion }
 // writes is how many tasks have written, each of which took a version.
 func (tx *groupTx) writes() int { return int(tx.version - tx.begunVersion) }
 
-// commit makes the group durable, or undoes all of it and tells why.
-func (tx *groupTx) commit() (err error) {
+// commit makes the group durable, or undoes all of it and tells why. It fails if the file is
+// not where it was: a write to what nobody finds again must not be acknowledged.
+func (tx *groupTx) commit(file *sameFile) (err error) {
 	defer func() {
 		// SQLite ends the transaction by itself after some errors.
 		if err != nil && !tx.conn.db.AutoCommit() {
@@ -147,8 +148,28 @@ func (tx *groupTx) commit() (err error) {
 	if !tx.wrote() {
 		return tx.conn.exec(rollback)
 	}
+	if err := file.check(); err != nil {
+		return err
+	}
 	if _, err := tx.conn.run(updateVersion, statement.Args{Integers: [statement.MaxIntegers]int64{tx.version}}, 1); err != nil {
 		return err
 	}
-	return tx.conn.exec(commit)
+	if err := tx.conn.exec(commit); err != nil {
+		return tx.conn.takeBack(err)
+	}
+	return nil
+}
+
+// takeBack sees to it that a transaction stays undone whose commit has failed with err. All
+// of it may be in the WAL nevertheless: when the disk fails to sync, or there is no room, on
+// the disk or in memory, for the index of the WAL. SQLite does not count it, and writes the
+// next transaction over it; but if the process died before there is one, whoever opens the
+// file would find it in the WAL.
+func (c *conn) takeBack(err error) error {
+	err = errors.Join(err, c.endFailed())
+	if overErr := c.writeNothing(); overErr != nil {
+		// It does its work if it gets as far as the sync.
+		err = fmt.Errorf("%w; what may be left of it in the WAL: %w", err, overErr)
+	}
+	return err
 }

@@ -9,8 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 
 	"github.com/google/uuid"
+	"github.com/kvconnect/kvconnect/protocol"
 	"github.com/mattn/go-sqlite3"
 )
 
@@ -53,6 +55,7 @@ func open(options Options) (_ *Backend, err error) {
 		path: path, clock: &expiryClock{clock: options.Clock}, hub: newHub(), sweepKeys: minSweepKeys,
 		logger: options.Logger, observer: options.Observer,
 	}
+	b.readFaults = &readFaults{clock: options.Clock, logger: options.Logger}
 	b.announcedMs = b.clock.nowMs()
 	var writeConn *conn
 	defer func() {
@@ -87,7 +90,7 @@ func open(options Options) (_ *Backend, err error) {
 			options.Logger.Warn("the folder cannot be written to: the file is taken to be one that nobody changes")
 		}
 	}
-	file, err := sameFileAs(path)
+	file, err := sameFileAs(path, !options.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +121,7 @@ func open(options Options) (_ *Backend, err error) {
 		b.expiry = newExpiryLoop(options.Clock, b.announceExpired, options.Logger)
 	} else {
 		b.expiry = newExpiryLoop(options.Clock, b.sweepExpired, options.Logger)
-		b.writer = newWriter(writeConn, func() (*conn, error) {
+		b.writer = newWriter(writeConn, file, func() (*conn, error) {
 			return file.open("rw", synchronous, cachePragma(checkpointCacheBytes))
 		}, b)
 		b.SetMaxFileBytes(options.MaxFileBytes)
@@ -197,6 +200,10 @@ func useWAL(c *conn) error {
 	if err == nil && (len(columns) == 0 || columns[0] != "wal") {
 		err = fmt.Errorf("the file cannot be put in WAL mode but stays in mode %v: use a local file system", columns)
 	}
+	if err != nil {
+		return err
+	}
+	_, _, err = c.number(selectVersion) // SQLite opens the WAL when it reads
 	return err
 }
 
@@ -227,7 +234,14 @@ func IsDamage(err error) bool {
 
 // hint adds what to do about the errors of SQLite that an operator meets.
 func hint(err error, readOnly bool) error {
+	cause := diskErrorOf(err)
 	switch {
+	case errors.Is(cause, protocol.ErrDiskFull):
+		return fmt.Errorf("%w: make room on the disk", err)
+	case errors.Is(cause, protocol.ErrDiskFailing):
+		return fmt.Errorf("%w: the disk reports an error; look at it, and at the log of the system", err)
+	case errors.Is(err, syscall.EROFS) && !readOnly:
+		return fmt.Errorf("%w: look why the file system can only be read, or use --read-only", err)
 	case isSQLiteError(err, sqlite3.ErrNotADB):
 		return fmt.Errorf("%w: the file is not an SQLite database; name another one", err)
 	case isSQLiteError(err, sqlite3.ErrCantOpen) && !readOnly:

@@ -31,6 +31,7 @@ type readPool struct {
 	opened   int          // guarded by mu: connections, idle, lent out or being opened
 	waiting  []chan *conn // guarded by mu: who waits for a connection, in order; each has room for it
 	reopenAt time.Time    // guarded by mu: when the next may be opened, after one could not be
+	warnedAt time.Time    // guarded by mu: when the log was told of that
 	closed   bool         // guarded by mu
 
 	allIdle chan struct{} // closed once the pool is, and all connections are back
@@ -137,11 +138,18 @@ func (p *readPool) takeAnother(ctx context.Context) (*conn, error) {
 	switch {
 	case err != nil:
 		p.opened--
-		p.reopenAt = p.clock.clock.Now().Add(reopenPause)
+		now := p.clock.clock.Now()
+		p.reopenAt = now.Add(reopenPause)
+		warn := p.warnedAt.IsZero() || now.Sub(p.warnedAt) >= troubleLogPause
+		if warn {
+			p.warnedAt = now
+		}
 		p.signalAllIdle()
 		others := p.opened
 		p.mu.Unlock()
-		p.logger.Warn("a further read connection cannot be opened, reads wait for those there are", "open", others, "error", err)
+		if warn {
+			p.logger.Warn("a further read connection cannot be opened, reads wait for those there are", "open", others, "error", err)
+		}
 		return p.takeBusy(ctx)
 	case p.closed:
 		p.idle = append(p.idle, c)

@@ -1,12 +1,14 @@
 package sqlitebackend
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -399,6 +401,30 @@ func TestManyReadersOfAScarcePool(t *testing.T) {
 		})
 	}
 	wait.Wait()
+	if err := p.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// While no further connection can be opened, readers try each second, and the log is told once
+// a minute.
+func TestLogOfConnectionsThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	p := openScarcePool(t, 2)
+	var log bytes.Buffer
+	p.logger = slog.New(slog.NewTextHandler(&log, nil))
+	p.fail.Store(true)
+	for at := time.Duration(0); at <= troubleLogPause; at += reopenPause {
+		held := takeConn(t, p.readPool)
+		second := takeLater(t, p.readPool)
+		awaitWaiting(p.readPool, 1)
+		p.put(held)
+		p.put((<-second).conn)
+		p.clock.now.Add(reopenPause.Milliseconds())
+	}
+	if n := strings.Count(log.String(), "cannot be opened"); n != 2 {
+		t.Errorf("%d lines, want 2:\n%s", n, &log)
+	}
 	if err := p.close(); err != nil {
 		t.Error(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // The ways to use a file, as the system call access numbers them.
@@ -19,8 +20,13 @@ const (
 // SQLite's: what a program that died in the middle of a transaction left in a journal
 // is rolled back, and a WAL without shared memory gets a new file for it.
 func refuse(path string, readOnly bool) error {
-	if !readOnly && errors.Is(access(path, mayRead|mayWrite), fs.ErrPermission) {
-		return fs.ErrPermission // SQLite would open it for reading; the caller names the path
+	if !readOnly {
+		switch err := access(path, mayRead|mayWrite); {
+		case errors.Is(err, fs.ErrPermission):
+			return fs.ErrPermission // SQLite would open it for reading; the caller names the path
+		case errors.Is(err, syscall.EROFS):
+			return err
+		}
 	}
 	c, err := openUntouched(path)
 	if err == nil {

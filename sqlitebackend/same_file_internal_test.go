@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/kvconnect/kvconnect/protocol"
 )
 
 // What took the place of the file is not taken for it.
@@ -15,8 +17,8 @@ func TestFileThatWasReplaced(t *testing.T) {
 		want   error
 	}{
 		"same":     {func(string) error { return nil }, nil},
-		"replaced": {func(path string) error { return errors.Join(os.Rename(path, path+".old"), makeDatabase(path)) }, errMoved},
-		"moved":    {func(path string) error { return os.Rename(path, path+".old") }, errMoved},
+		"replaced": {func(path string) error { return errors.Join(os.Rename(path, path+".old"), makeDatabase(path)) }, protocol.ErrFileMoved},
+		"moved":    {func(path string) error { return os.Rename(path, path+".old") }, protocol.ErrFileMoved},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -24,7 +26,7 @@ func TestFileThatWasReplaced(t *testing.T) {
 			if err := makeDatabase(path); err != nil {
 				t.Fatal(err)
 			}
-			file, err := sameFileAs(path)
+			file, err := sameFileAs(path, false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -42,7 +42,7 @@ func (w *watcher) State(ctx context.Context) (protocol.WatchOutput, error) {
 	entries, expiryMs, err := w.backend.reads.readEntries(ctx, w.keys)
 	ended := w.backend.hub.turn.Add(1)
 	if err != nil {
-		return protocol.WatchOutput{}, err
+		return protocol.WatchOutput{}, w.backend.readFaults.note(err)
 	}
 	w.askedUntil(ended)
 	state := protocol.WatchOutput{Entries: entries}

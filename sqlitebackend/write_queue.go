@@ -15,6 +15,7 @@ import (
 type writeQueue struct {
 	mu      sync.Mutex
 	taken   bool    // guarded by mu: somebody has the turn
+	turns   uint64  // guarded by mu: how often the turn was given to somebody
 	waiting []*task // guarded by mu, in the order in which they came
 	closed  bool    // guarded by mu
 }
@@ -67,6 +68,7 @@ func (q *writeQueue) await(ctx context.Context, t *task) error {
 	}
 	if !q.taken {
 		q.taken = true
+		q.turns++
 		q.mu.Unlock()
 		return nil
 	}
@@ -124,6 +126,16 @@ func (q *writeQueue) length() int {
 	return len(q.waiting)
 }
 
+// turn tells the turns from one another; 0 for nobody's, and for the last one that close keeps.
+func (q *writeQueue) turn() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.taken || q.closed {
+		return 0
+	}
+	return q.turns
+}
+
 // pass gives the turn to the next in line.
 func (q *writeQueue) pass() {
 	q.mu.Lock()
@@ -132,6 +144,7 @@ func (q *writeQueue) pass() {
 		q.taken = false
 		return
 	}
+	q.turns++
 	next := q.waiting[0]
 	q.waiting = slices.Delete(q.waiting, 0, 1)
 	next.told <- struct{}{}

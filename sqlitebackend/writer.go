@@ -3,6 +3,8 @@ package sqlitebackend
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -33,15 +35,25 @@ type writer struct {
 	checkpoint *checkpointer
 	observer   Observer
 	queue      writeQueue
+	file       *sameFile
+	trouble    *trouble
+	stuck      stuckTurn
+	logger     *slog.Logger
+
+	// isComplete tells that the WAL was written back into a file that was moved, and that
+	// nothing was written since. It goes with the turn.
+	isComplete bool
 
 	maxFileBytes atomic.Int64 // 0 for no bound
 }
 
 // newWriter takes over the connection; checkpointAndClose must be called in the end.
-func newWriter(c *conn, openCheckpointConn func() (*conn, error), b *Backend) *writer {
-	w := &writer{conn: c, clock: b.clock, hub: b.hub, expiry: b.expiry, observer: b.observer}
+func newWriter(c *conn, file *sameFile, openCheckpointConn func() (*conn, error), b *Backend) *writer {
+	w := &writer{conn: c, clock: b.clock, hub: b.hub, expiry: b.expiry, file: file, observer: b.observer, logger: b.logger}
 	c.raw.CountWAL()
-	w.checkpoint = startCheckpointer(openCheckpointConn, &w.queue, b.observer, b.logger)
+	w.stuck.clock = b.clock.clock
+	w.trouble = newTrouble(b.clock.clock, b.logger, w.probe)
+	w.checkpoint = startCheckpointer(openCheckpointConn, &w.queue, w.trouble, b.observer, b.logger)
 	return w
 }
 
@@ -84,18 +96,32 @@ func writeBytes(write protocol.AtomicWrite) (n int) {
 }
 
 // close lets the writes that wait finish, and waits for them.
-func (w *writer) close() { w.queue.close() }
+func (w *writer) close() {
+	w.trouble.close()
+	w.queue.close()
+}
 
 // checkpointAndClose writes the WAL back into the file and closes the connection. The
 // writer must be closed.
 func (w *writer) checkpointAndClose() error {
-	return errors.Join(w.checkpoint.close(), w.conn.script("pragma wal_checkpoint(truncate)"), w.conn.close())
+	closeErr := w.checkpoint.close()
+	var err error
+	// What is in the WAL by now, if that was done already, is of a server on the file that took
+	// the place of this one, and must not be taken from it.
+	if !w.isComplete {
+		err = w.conn.script("pragma wal_checkpoint(truncate)")
+	}
+	if diskErrorOf(err) != nil {
+		err = fmt.Errorf("%w: what was written stays in %s%s, and is read from there at the next start", err, w.file.path(), walSuffix)
+	}
+	return errors.Join(closeErr, err, w.conn.close())
 }
 
 // lead does the task of the one who has the turn, and those of others.
 func (w *writer) lead(t *task) {
 	group := w.queue.join([]*task{t}, maxGroupTasks, maxGroupBytes)
 	errs := w.commitGroup(group)
+	w.noteFailed(errs)
 	t.err = errs[0]
 	for i, other := range group[1:] {
 		other.finish(errs[i+1])
@@ -104,6 +130,20 @@ func (w *writer) lead(t *task) {
 		w.letThemReturn()
 	}
 	w.queue.pass()
+}
+
+// noteFailed tells of the writes that the disk made fail.
+func (w *writer) noteFailed(errs []error) {
+	failed := 0
+	var last error
+	for _, err := range errs {
+		if diskErrorOf(err) != nil {
+			failed, last = failed+1, err
+		}
+	}
+	if failed > 0 {
+		w.trouble.note(last, failed)
+	}
 }
 
 // letThemReturn lets other goroutines run for as long as that makes the line longer:
@@ -143,7 +183,7 @@ func (w *writer) commit(group []*task, errs []error) (unspoilt bool) {
 				break
 			}
 		}
-		err = tx.commit()
+		err = tx.commit(w.file)
 		w.clock.release()
 		unspoilt = tx.broken == nil
 	}
@@ -159,6 +199,7 @@ func (w *writer) commit(group []*task, errs []error) (unspoilt bool) {
 		return true
 	}
 	took := time.Since(begun)
+	w.isComplete = false
 	w.hub.notify(tx.changedKeys)
 	if tx.earliestExpiryMs > 0 {
 		w.expiry.wakeAt(tx.earliestExpiryMs)

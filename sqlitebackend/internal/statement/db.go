@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"syscall"
 	"unsafe"
 
 	"github.com/mattn/go-sqlite3"
@@ -71,7 +72,12 @@ func (db *DB) lastError(code C.int) error {
 	}
 	extended := C.sqlite3_extended_errcode(db.handle)
 	err := sqlite3.Error{Code: sqlite3.ErrNo(extended & 0xff), ExtendedCode: sqlite3.ErrNoExtended(extended)}
-	if message := C.GoString(C.sqlite3_errmsg(db.handle)); message != err.Error() {
+	message := C.GoString(C.sqlite3_errmsg(db.handle))
+	isExplained := message == err.Error()
+	if err.Code == sqlite3.ErrCantOpen || err.Code == sqlite3.ErrIoErr {
+		err.SystemErrno = syscall.Errno(C.sqlite3_system_errno(db.handle)) // with other codes it is of no use
+	}
+	if !isExplained {
 		return fmt.Errorf("%w (%s)", err, message)
 	}
 	return err

@@ -42,6 +42,7 @@ int sqlite3_changes(sqlite3 *);
 int sqlite3_extended_errcode(sqlite3 *);
 const char *sqlite3_errmsg(sqlite3 *);
 int sqlite3_db_config(sqlite3 *, int, ...);
+int sqlite3_system_errno(sqlite3 *);
 void *sqlite3_wal_hook(sqlite3 *, int (*)(void *, sqlite3 *, const char *, int), void *);
 
 #endif
