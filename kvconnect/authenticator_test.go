@@ -12,7 +12,10 @@ import (
 	"github.com/kvconnect/kvconnect/protocol"
 )
 
-var _ kvconnect.Authenticator = (*testAuthenticator)(nil)
+var (
+	_ kvconnect.Authenticator     = (*testAuthenticator)(nil)
+	_ kvconnect.AccessTokenKnower = (*testAuthenticator)(nil)
+)
 
 // mistypedPrefix begins the access tokens that a testAuthenticator takes for mistyped.
 const mistypedPrefix = "mistyped-"
@@ -55,6 +58,12 @@ func (a *testAuthenticator) name(id uuid.UUID, name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.names[id] = name
+}
+
+func (a *testAuthenticator) KnowsAccessToken(word string) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.access[word] != nil
 }
 
 func (a *testAuthenticator) Authorize(_ context.Context, accessToken, database string) (*access.Grant, error) {

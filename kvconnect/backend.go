@@ -40,7 +40,8 @@ type Backend interface {
 // TroubleTeller is what a Backend may be too, if it knows when writes fail for a while.
 type TroubleTeller interface {
 	// Trouble tells why writes fail at the moment, with protocol.ErrDiskFull, ErrDiskReadOnly,
-	// ErrDiskFailing or ErrFileMoved; nil if it knows of no reason. It does not wait.
+	// ErrDiskFailing or ErrFileMoved; nil if it knows of no reason. It must not wait for a disk
+	// that does not answer.
 	Trouble() error
 }
 

@@ -11,20 +11,21 @@ import (
 func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, call transport.Call) {
 	body, err := readBody(w, r, call.MaxBodyBytes())
 	if err != nil {
-		writeReply(w, call.Refuse(err))
+		s.writePatiently(w, r, call.Refuse(err))
 		return
 	}
 	call.Receive(body) // quick or not: the request has a goroutine of its own
 	news := make(newsToken, 1)
 	reply := call.Serve(r.Context(), news)
 	if reply.Feed == nil {
-		s.writePatiently(w, reply)
+		s.writePatiently(w, r, reply)
 		return
 	}
 	defer reply.Feed.Close()
-	stream := &httpStream{server: s, w: w, control: http.NewResponseController(w)}
-	s.streams.add(stream)
-	defer s.streams.remove(stream)
+	bound := &writeBound{control: http.NewResponseController(w), hurriedTimeout: hurryTimeout}
+	s.writes.add(bound)
+	defer s.writes.remove(bound)
+	stream := &httpStream{server: s, w: w, bound: bound}
 	stream.begin(reply)
 	carryFeed(stream, r, reply.Feed, news)
 }

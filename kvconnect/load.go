@@ -44,10 +44,12 @@ func (l *load) counter(writes bool) *atomic.Int64 {
 // enter takes a place, for the caller to leave, or fails if there is none.
 func (l *load) enter(writes bool) error {
 	counter := l.counter(writes)
-	if n := counter.Add(1); l.max <= 0 || n <= l.max {
-		return nil
+	// Not more than are served are ever counted, or those that are refused would keep others out.
+	for n := counter.Load(); l.max <= 0 || n < l.max; n = counter.Load() {
+		if counter.CompareAndSwap(n, n+1) {
+			return nil
+		}
 	}
-	counter.Add(-1)
 	l.noteRefused()
 	return newTooSoonError(errOverloaded, overloadRetryAfter)
 }

@@ -2,10 +2,13 @@ package kvconnect_test
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kvconnect/kvconnect/protocol"
@@ -105,4 +108,36 @@ type panickingBackend struct{ memoryBackend }
 
 func (*panickingBackend) AtomicWrite(context.Context, protocol.AtomicWrite) (protocol.AtomicWriteOutput, error) {
 	panic("amid a write")
+}
+
+// Who guesses tokens is made to wait, and who sends a body slowly takes his time: neither takes
+// a place of those that are served.
+func TestMetadataTakesNoPlaceEarly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, _ := memoryServer(func(o *setup) { o.MaxRequests = 1 })
+		ctx, cancel := context.WithCancel(t.Context())
+		var waiting sync.WaitGroup
+		exchange := func(token string, body io.Reader) {
+			waiting.Go(func() {
+				r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", body)
+				r.Header = bearer(token)
+				server.ServeHTTP(httptest.NewRecorder(), r)
+			})
+		}
+		for range 20 { // more than are answered at once
+			exchange("nonsense-nonsense", http.NoBody)
+		}
+		body, sender := io.Pipe()
+		exchange(accessToken, body)
+		synctest.Wait()
+		call := admit(t, server, "snapshot_read")
+		call.Receive(nil)
+		if reply := call.Serve(t.Context(), nil); reply.Head.Status != http.StatusOK {
+			t.Errorf("status %d: %s", reply.Head.Status, reply.Body)
+		}
+		cancel()
+		_ = sender.Close() // it cannot fail
+		waiting.Wait()
+	})
 }

@@ -60,7 +60,16 @@ func (s *Server) exchangeMetadata(w http.ResponseWriter, r *http.Request, record
 		return transport.Reply{}, fmt.Errorf("%s: %w", op, err)
 	}
 	record.grant = grant
-	version, err := negotiate(w, r, record)
+	body, err := readBody(w, r, protocol.MaxMetadataBodyBytes)
+	if err != nil {
+		return transport.Reply{}, fmt.Errorf("%s: %w", op, bodyError(err, protocol.MaxMetadataBodyBytes))
+	}
+	s.received(record, len(body))
+	// Not before: who guesses tokens, or sends a body slowly, must not take the places of reads.
+	if err := s.enter(record); err != nil {
+		return transport.Reply{}, fmt.Errorf("%s: %w", op, err)
+	}
+	version, err := negotiate(body)
 	if err != nil {
 		return transport.Reply{}, fmt.Errorf("%s: %w", op, err)
 	}
@@ -72,7 +81,7 @@ func (s *Server) exchangeMetadata(w http.ResponseWriter, r *http.Request, record
 	if err != nil {
 		return transport.Reply{}, fmt.Errorf("%s: issue token: %w", op, err)
 	}
-	body, err := json.Marshal(metadataReply{
+	reply, err := json.Marshal(metadataReply{
 		Version:    version,
 		DatabaseID: grant.DatabaseID.String(),
 		Endpoints:  []metadataEndpoint{{URL: endpoint, Consistency: "strong"}},
@@ -82,7 +91,7 @@ func (s *Server) exchangeMetadata(w http.ResponseWriter, r *http.Request, record
 	if err != nil {
 		return transport.Reply{}, fmt.Errorf("%s: encode: %w", op, err)
 	}
-	return transport.Reply{Head: metadataHead, Body: body}, nil
+	return transport.Reply{Head: metadataHead, Body: reply}, nil
 }
 
 // authenticateAccess gives what the access token of a request grants in the database of
@@ -101,12 +110,7 @@ func (s *Server) authenticateAccess(r *http.Request, name string) (*access.Grant
 
 // negotiate chooses the highest version that both sides speak. A client that
 // sends no body speaks version 1.
-func negotiate(w http.ResponseWriter, r *http.Request, record *record) (version int, err error) {
-	body, err := readBody(w, r, protocol.MaxMetadataBodyBytes)
-	if err != nil {
-		return 0, bodyError(err, protocol.MaxMetadataBodyBytes)
-	}
-	record.bytesIn = len(body)
+func negotiate(body []byte) (version int, err error) {
 	offered := []float64{1}
 	if len(body) > 0 {
 		var request metadataRequest

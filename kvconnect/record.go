@@ -95,14 +95,13 @@ func (r *record) databaseID() uuid.UUID {
 
 // logRequest writes the line of a request, if there is to be one.
 func (s *Server) logRequest(r *record, status, bytesOut int, took time.Duration) {
-	// Who guesses tokens waits on purpose.
-	slow := s.options.SlowRequest > 0 && took >= s.options.SlowRequest && status != http.StatusUnauthorized
+	slow := s.options.SlowRequest > 0 && took >= s.options.SlowRequest
 	ctx := context.Background() // a line is written whatever has become of the client
 	if !slow && !s.options.Logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
 	attributes := []slog.Attr{
-		slog.String("request_id", r.id),
+		slog.String("request_id", s.loggedID(r)),
 		slog.String("method", string(r.method)),
 		slog.Int("status", status),
 		slog.Float64("took_ms", float64(took.Microseconds())/1000),

@@ -119,13 +119,13 @@ func TestObserver(t *testing.T) {
 					Method: kvconnect.MethodMetadata, DatabaseID: id, Status: http.StatusOK, Served: true, BytesIn: 25,
 				}},
 				"metadata of another": {"/databases/nothing/connect", bearer(accessToken), "", kvconnect.Request{
-					Method: kvconnect.MethodMetadata, Status: http.StatusNotFound, Reason: "unknown_database", Served: true,
+					Method: kvconnect.MethodMetadata, Status: http.StatusNotFound, Reason: "unknown_database",
 				}},
 				"bad token": {"/", bearer("nonsense-nonsense"), "", kvconnect.Request{
-					Method: kvconnect.MethodMetadata, Status: http.StatusUnauthorized, Reason: "invalid_access_token", Served: true,
+					Method: kvconnect.MethodMetadata, Status: http.StatusUnauthorized, Reason: "invalid_access_token",
 				}},
 				"no path": {"/nothing", nil, "", kvconnect.Request{
-					Method: kvconnect.MethodOther, Status: http.StatusNotFound, Reason: "not_found", Served: true,
+					Method: kvconnect.MethodOther, Status: http.StatusNotFound, Reason: "not_found",
 				}},
 				"read": {"/v2/snapshot_read", callHeader(ours, id), "", kvconnect.Request{
 					Method: kvconnect.MethodSnapshotRead, DatabaseID: id, Status: http.StatusOK, Served: true,

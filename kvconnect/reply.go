@@ -62,7 +62,7 @@ func (s *Server) errorReply(r *record, err error) transport.Reply {
 	status, reason := statusOf(err)
 	r.reason = reason
 	if isFault(err, status) {
-		s.options.Logger.Error("request failed", "request_id", s.idOf(r), "method", string(r.method), "status", status, "error", err)
+		s.options.Logger.Error("request failed", "request_id", s.loggedID(r), "method", string(r.method), "status", status, "error", err)
 	}
 	reply := textReply(status, replyText(err, status))
 	var tooSoon *tooSoonError

@@ -32,7 +32,7 @@ func givenRequestID(header transport.Header) string {
 }
 
 func isRequestID(id string) bool {
-	if id == "" || len(id) > maxRequestIDBytes || strings.HasPrefix(id, accessTokenPrefix) {
+	if id == "" || len(id) > maxRequestIDBytes || strings.Contains(id, accessTokenPrefix) {
 		return false
 	}
 	for i := range len(id) {
@@ -45,9 +45,31 @@ func isRequestID(id string) bool {
 	return true
 }
 
-// accessTokenPrefix is what access tokens begin with, one of which may get into a wrong
-// header.
+// accessTokenPrefix is what access tokens begin with that kvconnect has made, one of which may
+// get into a wrong header.
 const accessTokenPrefix = "kvc_"
+
+// withheldRequestID is in the log in place of an id that is somebody's access token.
+const withheldRequestID = "withheld"
+
+// AccessTokenKnower is what an Authenticator may be too, if it can tell access tokens from
+// other words.
+type AccessTokenKnower interface {
+	// KnowsAccessToken tells whether that is an access token, valid or not any more. It does
+	// not wait.
+	KnowsAccessToken(word string) bool
+}
+
+// loggedID gives the id of a request for the log. One that a client chose may be its access
+// token, which no log may have. The reply has it all the same: if it had not, whoever guesses
+// tokens would learn that one is right, without being slowed down.
+func (s *Server) loggedID(r *record) string {
+	id := s.idOf(r)
+	if s.tokenKnower != nil && s.tokenKnower.KnowsAccessToken(id) {
+		return withheldRequestID
+	}
+	return id
+}
 
 // traceID gives the trace id of a traceparent: version, trace id, parent id and flags, in
 // hexadecimal digits. It is "" if there is none.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/transport"
 )
 
 // A reply has the id that the request came with, if that can be one, or else a new one.
@@ -27,6 +28,7 @@ func TestRequestID(t *testing.T) {
 		"that breaks a line":        {[]string{"X-Request-Id", "a\tb"}, ""},
 		"not in ASCII":              {[]string{"X-Request-Id", "ä"}, ""},
 		"an access token":           {[]string{"X-Request-Id", "kvc_" + strings.Repeat("a", 49)}, ""},
+		"an access token inside":    {[]string{"X-Request-Id", "token-kvc_" + strings.Repeat("a", 49)}, ""},
 		"a trace":                   {[]string{"Traceparent", "00-" + trace + "-00f067aa0ba902b7-01"}, trace},
 		"a trace of a coming kind":  {[]string{"Traceparent", "cc-" + trace + "-00f067aa0ba902b7-01-more"}, trace},
 		"both":                      {[]string{"X-Request-Id", "ours", "Traceparent", "00-" + trace + "-00f067aa0ba902b7-01"}, "ours"},
@@ -102,5 +104,38 @@ func TestFaultHasARequestID(t *testing.T) {
 	reply := call.Serve(t.Context(), nil)
 	if id := reply.Field.Value; id == "" || !strings.Contains(log.String(), "request_id="+id+" method=atomic_write status=503") {
 		t.Errorf("id %q, log %s", id, log.String())
+	}
+}
+
+// An access token that was taken for an id is in no line of the log, and the reply does not
+// tell that it is one: it is what any other word would get.
+func TestAccessTokenIsNoLoggedID(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ id, logged string }{
+		"an access token": {accessToken, "withheld"},
+		"another word":    {accessToken + "x", accessToken + "x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &safeBuffer{}
+			server, backend := memoryServer(func(o *setup) { o.Logger = textLogger(log) })
+			for _, err := range []error{nil, protocol.ErrUnavailable} {
+				backend.become(err)
+				header := memoryHeader()
+				header.Set("X-Request-Id", c.id)
+				call, refusal := server.Admit(transport.Request{Method: http.MethodPost, Path: "/v2/atomic_write", Header: header})
+				if refusal != nil {
+					t.Fatalf("%+v", refusal)
+				}
+				call.Receive(nil)
+				if id := call.Serve(t.Context(), nil).Field.Value; id != c.id {
+					t.Errorf("the reply has the id %q", id)
+				}
+			}
+			text := log.String()
+			if strings.Contains(text, accessToken) != (c.logged != "withheld") || strings.Count(text, "request_id="+c.logged+" ") != 3 {
+				t.Errorf("the log of two requests, one of which failed, is\n%s", text)
+			}
+		})
 	}
 }

@@ -18,7 +18,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case refusal != nil:
 		s.closeIfDraining(w)
-		writeReply(w, *refusal)
+		s.writePatiently(w, r, *refusal)
 	case call != nil:
 		s.serveCall(w, r, call)
 	default:
@@ -66,19 +66,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, methods []string,
 		return
 	}
 	record := newRecord(methodOf(r.URL.Path), r.Header, r.RemoteAddr)
-	s.received(&record, 0)
-	if err := s.enter(&record); err != nil {
-		reply := s.errorReply(&record, err)
-		s.end(&record, &reply)
-		writeReply(w, reply)
-		return
-	}
 	var reply transport.Reply
 	func() {
 		defer func() { s.end(&record, &reply) }()
 		reply = s.answer(w, r, &record, methods, h)
 	}()
-	writeReply(w, reply)
+	s.writePatiently(w, r, reply)
 }
 
 // answer gives the reply of a handler, or what its error becomes.

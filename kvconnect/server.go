@@ -62,6 +62,7 @@ type Server struct {
 	started       time.Time
 	timesRequests bool // somebody wants to know how long they take
 	requestIDs    requestIDs
+	tokenKnower   AccessTokenKnower // nil if Options.Auth is none
 	load          load
 
 	draining  atomic.Bool
@@ -69,7 +70,7 @@ type Server struct {
 	badTokens *badTokens
 	ready     readiness
 	feeds     openFeeds
-	streams   openStreams
+	writes    openWrites
 	stalled   atomic.Uint64 // replies that were cut off
 }
 
@@ -99,9 +100,10 @@ func New(options Options) *Server {
 		endpoint:  &endpointResolver{publicURL: options.PublicURL, trustedProxies: options.TrustedProxies},
 		badTokens: newBadTokens(options.Now, options.Logger),
 		feeds:     openFeeds{now: options.Now, grants: make(map[*access.Grant]*grantFeeds)},
-		streams:   openStreams{streams: make(map[*httpStream]struct{})},
+		writes:    openWrites{bounds: make(map[*writeBound]struct{})},
 	}
 	s.requestIDs.init()
+	s.tokenKnower, _ = options.Auth.(AccessTokenKnower)
 	return s
 }
 
@@ -113,7 +115,7 @@ func (s *Server) Drain() {
 		return
 	}
 	s.feeds.wakeAll()
-	s.streams.hurry()
+	s.writes.hurry()
 }
 
 // DistrustTokens has all data path tokens checked again that were found valid before: open

@@ -12,33 +12,34 @@ import (
 // ends the stream alone, over HTTP/1.1 the connection. Package transport sees to the streams
 // that it carries itself.
 
-// patientBytes is how much of a reply a client may take StallTimeout for.
-const patientBytes = 64 << 10
+const (
+	// patientBytes is how much of a reply a client may take StallTimeout for.
+	patientBytes = 64 << 10
+	// drainPatience is that time at a drain, which waits for replies.
+	drainPatience = 5 * time.Second
+)
 
 // writePatiently sends a reply, whole unless the client does not take it.
-func (s *Server) writePatiently(w http.ResponseWriter, reply transport.Reply) {
-	if len(reply.Body) <= patientBytes {
-		s.boundWrite(w)
-		writeReply(w, reply)
-		return
-	}
+func (s *Server) writePatiently(w http.ResponseWriter, r *http.Request, reply transport.Reply) {
+	bound := &writeBound{control: http.NewResponseController(w), hurriedTimeout: drainPatience}
+	s.writes.add(bound)
+	defer s.writes.remove(bound)
 	setContentLength(w, reply)
 	writeHead(w, reply)
 	for piece := range slices.Chunk(reply.Body, patientBytes) {
-		begun := s.boundWrite(w)
+		begun := bound.begin(s.options.StallTimeout)
 		if _, err := w.Write(piece); err != nil {
 			s.noteStalled(begun)
 			return // the client is gone or does not read; nobody is left to tell
 		}
 	}
-}
-
-// boundWrite bounds how long what is written next may wait for the client.
-func (s *Server) boundWrite(w http.ResponseWriter) (begun time.Time) {
-	begun = time.Now()
-	// Both versions of HTTP can do it, but for the loop, which has bounds of its own.
-	_ = http.NewResponseController(w).SetWriteDeadline(begun.Add(s.options.StallTimeout))
-	return begun
+	if r.ProtoMajor == 1 {
+		// Or net/http does it, when a drain cannot hurry it any more. An error is as above.
+		begun := bound.begin(s.options.StallTimeout)
+		if bound.control.Flush() != nil {
+			s.noteStalled(begun)
+		}
+	}
 }
 
 // noteStalled counts a write that failed, if it was for that the client did not read.

@@ -2,6 +2,7 @@ package kvconnect_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"io"
 	"net/http"
@@ -78,38 +79,44 @@ func TestUnreadWatchEnds(t *testing.T) {
 	}
 }
 
+// askForMuch gives what asks for more than the buffers of a connection hold.
+func (s *liveServer) askForMuch(t *testing.T) (ask func() io.ReadCloser, bytesAtLeast int64) {
+	t.Helper()
+	const entries, entriesPerWrite = 300, 10
+	for first := 0; first < entries; first += entriesPerWrite {
+		var keys [][]byte
+		for n := range entriesPerWrite {
+			keys = append(keys, binary.BigEndian.AppendUint16(nil, uint16(first+n)))
+		}
+		s.set(t, make([]byte, protocol.MaxValueBytes), keys...)
+	}
+	body := marshal(t, &datapath.SnapshotRead{Ranges: []*datapath.ReadRange{{Start: []byte{0}, End: []byte{9}, Limit: entries}}})
+	header := s.dataPathHeader(t)
+	return func() io.ReadCloser {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v2/snapshot_read", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header = header
+		reply, err := s.client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = reply.Body.Close() })
+		return reply.Body
+	}, entries * protocol.MaxValueBytes
+}
+
 // So is a reply, and another one that is read comes whole.
 func TestUnreadReplyEnds(t *testing.T) {
 	t.Parallel()
-	const entries, entriesPerWrite = 300, 10 // more than the buffers of a connection hold
 	for name, way := range ways() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := way.start(t, func(o *setup) { o.StallTimeout = stallTimeout })
-			for first := 0; first < entries; first += entriesPerWrite {
-				var keys [][]byte
-				for n := range entriesPerWrite {
-					keys = append(keys, binary.BigEndian.AppendUint16(nil, uint16(first+n)))
-				}
-				s.set(t, make([]byte, protocol.MaxValueBytes), keys...)
-			}
-			body := marshal(t, &datapath.SnapshotRead{Ranges: []*datapath.ReadRange{{Start: []byte{0}, End: []byte{9}, Limit: entries}}})
-			header := s.dataPathHeader(t)
-			ask := func() io.ReadCloser {
-				request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v2/snapshot_read", bytes.NewReader(body))
-				if err != nil {
-					t.Fatal(err)
-				}
-				request.Header = header
-				reply, err := s.client.Do(request)
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { _ = reply.Body.Close() })
-				return reply.Body
-			}
+			ask, bytesAtLeast := s.askForMuch(t)
 			unread, read := ask(), ask()
-			if n, err := io.Copy(io.Discard, read); err != nil || n < entries*protocol.MaxValueBytes {
+			if n, err := io.Copy(io.Discard, read); err != nil || n < bytesAtLeast {
 				t.Errorf("the reply that is read: %d bytes, %v", n, err)
 			}
 			for deadline := time.Now().Add(stallPatience); s.stalled() == 0; {
@@ -119,6 +126,29 @@ func TestUnreadReplyEnds(t *testing.T) {
 				if reply := s.do(t, http.MethodGet, "/healthz", nil, nil); reply.status != http.StatusOK {
 					t.Fatalf("another request: status %d", reply.status)
 				}
+			}
+			if _, err := io.Copy(io.Discard, unread); err == nil {
+				t.Error("the reply that was not read came whole")
+			}
+		})
+	}
+}
+
+// A stop waits for such a reply for some seconds only, and not for as long as it may otherwise
+// take.
+func TestDrainEndsUnreadReplies(t *testing.T) {
+	t.Parallel()
+	for name, way := range ways() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := way.start(t, asIs)
+			ask, _ := s.askForMuch(t)
+			unread := ask()
+			s.server.Drain()
+			ctx, cancel := context.WithTimeout(t.Context(), stallPatience)
+			defer cancel()
+			if err := s.http.Shutdown(ctx); err != nil {
+				t.Errorf("it waits: %v", err)
 			}
 			if _, err := io.Copy(io.Discard, unread); err == nil {
 				t.Error("the reply that was not read came whole")

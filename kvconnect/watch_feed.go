@@ -2,7 +2,6 @@ package kvconnect
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync/atomic"
 	"time"
@@ -116,7 +115,8 @@ func (f *watchFeed) Next(ctx context.Context) (frame []byte, err error) {
 		return frame, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case !errors.Is(err, protocol.ErrClosed):
+	}
+	if status, _ := statusOf(err); isFault(err, status) {
 		f.server.options.Logger.Error("watch ended", "error", err)
 	}
 	return nil, io.EOF

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -107,6 +108,8 @@ func TestFeedEnds(t *testing.T) {
 		"with a fault":        {t.Context(), errors.New("the disk is broken"), false, io.EOF, 1},
 		"draining, a fault":   {t.Context(), errors.New("the disk is broken"), true, io.EOF, 0},
 		"with a damaged file": {t.Context(), protocol.ErrDamaged, false, io.EOF, 1},
+		// There may be ten thousand watches, and the database has told of its disk.
+		"with a failing disk": {t.Context(), fmt.Errorf("read: %w", protocol.ErrDiskFailing), false, io.EOF, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
