@@ -170,6 +170,25 @@ func TestTheMasterTokenOpensEveryDatabase(t *testing.T) {
 	}
 }
 
+func TestKnownAccessTokens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	authority := auth.New(w.options)
+	w.registeredRead.Revoke()
+	for word, want := range map[string]bool{
+		masterToken: true, w.token: true, // although it was revoked
+		"": false, masterToken + "x": false, externalToken: false, "t_read": false,
+	} {
+		if got := authority.KnowsAccessToken(word); got != want {
+			t.Errorf("%q is an access token: %v, want %v", word, got, want)
+		}
+	}
+	w.options.Master = nil
+	if auth.New(w.options).KnowsAccessToken(masterToken) {
+		t.Error("there is no master token")
+	}
+}
+
 func TestNoMasterToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

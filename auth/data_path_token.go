@@ -119,7 +119,10 @@ func (a *Authority) VerifyDataPathToken(token string) (*access.Grant, error) {
 	}
 	signing := a.signing.Load()
 	verified, cached := signing.verified.get(token)
-	if !cached {
+	if cached {
+		a.cacheHits.Add(1)
+	} else {
+		a.cacheMisses.Add(1)
 		var err error
 		if verified, err = a.verify(signing.keys, token); err != nil {
 			return nil, err

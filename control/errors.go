@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -16,6 +17,8 @@ var (
 	ErrUnusable = errors.New("the control database cannot be used")
 	// ErrDamaged is returned for a file whose content makes no sense.
 	ErrDamaged = errors.New("the control database is damaged; restore it from a backup")
+	// ErrMoved is returned for a change, which is not made, and by Check.
+	ErrMoved = errors.New("the control database was moved, removed or replaced while the server had it open: put it back, or restart the server")
 	// ErrClosed is returned for a change after Close.
 	ErrClosed = errors.New("the control database is closed")
 
@@ -49,7 +52,17 @@ var (
 
 // explain adds what to do to the errors of SQLite that an operator meets.
 func explain(err error) error {
+	var sqliteErr sqlite3.Error
+	errors.As(err, &sqliteErr)
 	switch {
+	case sqliteErr.ExtendedCode == sqlite3.ErrReadonlyDbMoved:
+		return fmt.Errorf("%w (%w)", ErrMoved, err)
+	case sqliteErr.ExtendedCode == sqlite3.ErrReadonlyRollback:
+		return fmt.Errorf("%w: a program died in the middle of a change; start the server once, which undoes it (%w)", ErrUnusable, err)
+	case sqliteErr.SystemErrno == syscall.ENOSPC, sqliteErr.SystemErrno == syscall.EDQUOT, sqliteErr.Code == sqlite3.ErrFull:
+		return fmt.Errorf("%w: make room on the disk", err)
+	case sqliteErr.SystemErrno == syscall.EROFS:
+		return fmt.Errorf("%w: the file system can only be read any more; look why, and put that right", err)
 	case isSQLiteError(err, sqlite3.ErrBusy), isSQLiteError(err, sqlite3.ErrLocked):
 		return fmt.Errorf("%w (%w)", ErrInUse, err)
 	case isSQLiteError(err, sqlite3.ErrNotADB):
@@ -60,8 +73,8 @@ func explain(err error) error {
 		return fmt.Errorf("%w: check that the folder exists and that this user may read and write in it", err)
 	case isSQLiteError(err, sqlite3.ErrReadonly), errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: give this user permission to read and write the file and to write in its folder", err)
-	case isSQLiteError(err, sqlite3.ErrFull):
-		return fmt.Errorf("%w: make room on the disk", err)
+	case isSQLiteError(err, sqlite3.ErrIoErr):
+		return fmt.Errorf("%w: the disk reports an error; look at it, and at the log of the system", err)
 	default:
 		return err
 	}

@@ -7,6 +7,16 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
+// HoldCheck keeps a Check under way until release is called.
+func (s *Store) HoldCheck() (release func()) {
+	s.checking <- struct{}{}
+	s.writing.Lock()
+	return func() {
+		s.writing.Unlock()
+		<-s.checking
+	}
+}
+
 // Exec runs SQL on the connection of the store.
 func (s *Store) Exec(ctx context.Context, query string) error {
 	s.writing.Lock()

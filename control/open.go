@@ -46,7 +46,7 @@ func Open(ctx context.Context, path string, options Options) (*Store, error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{now: options.Now}
+	s := &Store{now: options.Now, checking: make(chan struct{}, 1)}
 	if err := s.open(ctx, path, options); err != nil {
 		return nil, fmt.Errorf("open control database %s: %w", path, explain(err))
 	}
@@ -99,6 +99,10 @@ func (s *Store) open(ctx context.Context, path string, options Options) (err err
 	}
 	from, err := lock(ctx, s.conn)
 	if err != nil {
+		return err
+	}
+	s.path = path
+	if s.info, err = os.Stat(path); err != nil {
 		return err
 	}
 	if s.mirror, err = load(ctx, s.conn, options.DefaultLimits); err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 )
@@ -18,13 +19,17 @@ import (
 //
 // What only looks does not wait for changes, and goes on to work after Close.
 type Store struct {
-	db  *sql.DB
-	now func() time.Time
+	db   *sql.DB
+	now  func() time.Time
+	path string
+	info fs.FileInfo // of the file that is open
 
 	// writing is held from the first look at what is to be changed until the mirror shows
 	// the change.
 	writing sync.Mutex
 	conn    *sql.Conn // guarded by writing; nil after Close
+
+	checking chan struct{} // has a token while Check reads
 
 	mu sync.RWMutex
 	// mirror is guarded by mu, which is never held while waiting for the disk. Only who
@@ -49,6 +54,10 @@ func (s *Store) transact(ctx context.Context, write func(ctx context.Context, tx
 	if err := write(ctx, tx); err != nil {
 		_ = tx.Rollback() // it fails if SQLite has done so already, as it does on a full disk
 		return explain(err)
+	}
+	if err := s.mustBeInPlace(); err != nil {
+		_ = tx.Rollback() // nothing is written yet
+		return err
 	}
 	return explain(tx.Commit())
 }
