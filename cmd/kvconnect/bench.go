@@ -63,6 +63,8 @@ func newBenchCommand() *cobra.Command {
 		Long:    fmt.Sprintf(benchLong, workloadHelp()),
 		Example: benchExample,
 		Args:    cobra.NoArgs,
+
+		Annotations: noConfig(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			options, err := flags.resolve(command)
 			if err != nil {

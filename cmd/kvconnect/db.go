@@ -37,7 +37,10 @@ func newDBCreateCommand(flags *adminFlags) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create a database",
-		Args:  exactArgs(1),
+		Long: "Create a database, and the data folder if it is not there. A name has lower-case letters, digits, and after the first of them . _ and -.\n" +
+			"Nobody can open it before there is a token for it: \"kvconnect token create\" makes one.",
+		Example: "  kvconnect --data-dir data db create orders --max-file-size 2GiB",
+		Args:    exactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			return flags.operate(command, true, func(ctx context.Context, o admin.Operations) error {
 				database, err := o.CreateDatabase(ctx, admin.CreateDatabase{Name: args[0], Limits: limits.limits()})
@@ -127,7 +130,9 @@ func newDBRenameCommand(flags *adminFlags) *cobra.Command {
 		Use:   "rename DATABASE NAME",
 		Short: "Rename a database",
 		Long:  "Rename a database. Its tokens go on to open it; programs that name it in their URL have to use the new name.",
-		Args:  exactArgs(2),
+
+		Example: "  kvconnect --data-dir data db rename orders sales",
+		Args:    exactArgs(2),
 		RunE: func(command *cobra.Command, args []string) error {
 			return flags.operate(command, false, func(ctx context.Context, o admin.Operations) error {
 				database, err := o.ChangeDatabase(ctx, args[0], admin.ChangeDatabase{Name: &args[1]})

@@ -22,10 +22,11 @@ The file is kept in the folder trash of the data folder for as long as the serve
 func newDBDeleteCommand(flags *adminFlags) *cobra.Command {
 	var yes bool
 	command := &cobra.Command{
-		Use:   "delete DATABASE",
-		Short: "Delete a database",
-		Long:  dbDeleteLong,
-		Args:  exactArgs(1),
+		Use:     "delete DATABASE",
+		Short:   "Delete a database",
+		Long:    dbDeleteLong,
+		Example: "  kvconnect --data-dir data db delete orders\n  kvconnect --data-dir data db delete orders --yes",
+		Args:    exactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			return flags.operate(command, false, func(ctx context.Context, o admin.Operations) error {
 				nameOrID := args[0]

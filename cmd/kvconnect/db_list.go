@@ -17,9 +17,11 @@ import (
 func newDBListCommand(flags *adminFlags) *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{
-		Use:   "list",
-		Short: "List the databases",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List the databases",
+		Long:    "List the databases of a data folder with their ids and quotas.",
+		Example: "  kvconnect --data-dir data db list\n  kvconnect --data-dir data db list --json",
+		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return flags.operate(command, false, func(ctx context.Context, o admin.Operations) error {
 				all, err := o.Databases(ctx)
@@ -44,10 +46,11 @@ func newDBListCommand(flags *adminFlags) *cobra.Command {
 func newDBStatsCommand(flags *adminFlags) *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{
-		Use:   "stats DATABASE",
-		Short: "Tell what a database holds",
-		Long:  "Tell what a database holds and how it is used. The keys are counted, which takes some seconds for many millions.",
-		Args:  exactArgs(1),
+		Use:     "stats DATABASE",
+		Short:   "Tell what a database holds",
+		Long:    "Tell what a database holds and how it is used. The keys are counted, which takes some seconds for many millions.",
+		Example: "  kvconnect --data-dir data db stats orders",
+		Args:    exactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			return flags.operate(command, false, func(ctx context.Context, o admin.Operations) error {
 				stats, err := o.DatabaseStats(ctx, args[0])

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,25 +12,25 @@ import (
 const exitInterrupted = 128 + int(syscall.SIGINT)
 
 // interruptible gives a context that the first SIGINT or SIGTERM ends. The second
-// one ends the process at once. stop gives the signals back.
+// one ends the process at once. The cause of the context names the signal. stop gives the signals back.
 func interruptible(parent context.Context) (ctx context.Context, stop func()) {
-	ctx, cancel := context.WithCancel(parent)
+	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		for range signals {
+		for received := range signals {
 			if ctx.Err() != nil {
 				os.Exit(exitInterrupted)
 			}
-			cancel()
+			cancel(fmt.Errorf("signal: %s", received))
 		}
 	}()
 	return ctx, func() {
 		signal.Stop(signals)
 		close(signals)
 		<-finished
-		cancel()
+		cancel(nil)
 	}
 }

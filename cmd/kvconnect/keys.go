@@ -13,11 +13,12 @@ return for their access token, and send with each call.`
 func newKeysCommand(root *rootOptions) *cobra.Command {
 	flags := &adminFlags{root: root}
 	command := &cobra.Command{
-		Use:   "keys",
-		Short: "Manage the signing keys of a data folder",
-		Long:  keysLong,
-		Args:  cobra.NoArgs,
-		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
+		Use:     "keys",
+		Short:   "Manage the signing keys of a data folder",
+		Long:    keysLong,
+		Example: "  kvconnect --data-dir data keys list\n  kvconnect --data-dir data keys rotate",
+		Args:    cobra.NoArgs,
+		RunE:    func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	flags.addTo(command)
 	command.AddCommand(newKeysListCommand(flags), newKeysRotateCommand(flags), newKeysPublicCommand(flags))
@@ -26,9 +27,11 @@ func newKeysCommand(root *rootOptions) *cobra.Command {
 
 func newKeysListCommand(flags *adminFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List the signing keys",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List the signing keys",
+		Long:    "List the signing keys with when they were made, and since when they do not sign any more.",
+		Example: "  kvconnect --data-dir data keys list",
+		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return flags.operate(command, false, func(ctx context.Context, o admin.Operations) error {
 				keys, err := o.Keys(ctx)
@@ -49,7 +52,8 @@ func newKeysRotateCommand(flags *adminFlags) *cobra.Command {
 		Long: "Sign with a new key from now on. What the old ones signed stays valid until it expires, so no program notices.\n\n" +
 			"With --drop-old it does not: use that if a key may be known to others. It ends open watches too. Deno then gets\n" +
 			"a new token by itself; with @deno/kv in Node, programs have to open the database again.",
-		Args: cobra.NoArgs,
+		Example: "  kvconnect --data-dir data keys rotate\n  kvconnect --data-dir data keys rotate --drop-old",
+		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return flags.operate(command, false, func(ctx context.Context, o admin.Operations) error {
 				keys, err := o.RotateKeys(ctx, rotate)
@@ -66,10 +70,11 @@ func newKeysRotateCommand(flags *adminFlags) *cobra.Command {
 
 func newKeysPublicCommand(flags *adminFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:   "public",
-		Short: "Print the public keys as a JWK set",
-		Long:  "Print the public keys as a JWK set: who has them can verify data path tokens, but not sign any.",
-		Args:  cobra.NoArgs,
+		Use:     "public",
+		Short:   "Print the public keys as a JWK set",
+		Long:    "Print the public keys as a JWK set: who has them can verify data path tokens, but not sign any.",
+		Example: "  kvconnect --data-dir data keys public > keys.json",
+		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return flags.operate(command, false, func(ctx context.Context, o admin.Operations) error {
 				keys, err := o.PublicKeys(ctx)

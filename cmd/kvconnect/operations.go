@@ -11,6 +11,7 @@ import (
 
 	"github.com/kvconnect/kvconnect/auth"
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/admin"
+	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/config"
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/datadir"
 	"github.com/kvconnect/kvconnect/control"
 	"github.com/spf13/cobra"
@@ -30,9 +31,8 @@ type adminFlags struct {
 
 // addTo gives the flags to a command and those below it.
 func (f *adminFlags) addTo(command *cobra.Command) {
-	command.PersistentFlags().StringVar(&f.url, "admin-url", fromEnv(envAdminURL, ""),
-		"the `URL` of the admin listener of a server elsewhere, with its token in "+envAdminToken+" or "+envAdminTokenFile+
-			" (env "+envAdminURL+")")
+	command.PersistentFlags().StringVar(&f.url, flagAdminURL, "",
+		"the `URL` of the admin listener of a server elsewhere, with its token in "+envAdminToken+" or "+envAdminTokenFile)
 }
 
 // operate calls do with the operations on what the flags name. mayCreate makes a data folder
@@ -62,7 +62,7 @@ func checkNoAccessToken(command *cobra.Command) error {
 }
 
 func (f *adminFlags) open(command *cobra.Command, mayCreate bool) (admin.Operations, func() error, error) {
-	adminURL, err := f.adminURL(command)
+	adminURL, err := f.adminURL()
 	switch {
 	case err != nil:
 		return nil, nil, err
@@ -77,16 +77,17 @@ func (f *adminFlags) open(command *cobra.Command, mayCreate bool) (admin.Operati
 }
 
 // adminURL gives the URL of the server to ask, "" for the data folder. A folder that is named
-// on the command line counts for more than a server in the environment: what is meant for a
-// folder to try things out in must not reach another.
-func (f *adminFlags) adminURL(command *cobra.Command) (string, error) {
-	changed := command.Flags().Changed
+// on the command line counts for more than a server in the environment, and one in the
+// environment for more than a server in the file: what is meant for a folder to try things out
+// in must not reach another.
+func (f *adminFlags) adminURL() (string, error) {
+	folder, server := f.root.settings.ChosenBy(flagDataDir).Kind, f.root.settings.ChosenBy(flagAdminURL).Kind
 	switch {
-	case changed("sqlite-path"):
+	case f.root.settings.ChosenBy(flagSQLitePath).Kind == config.Flag:
 		return "", errors.New("--sqlite-path is for \"kvconnect serve\" with one file: name a data folder with --data-dir")
-	case changed("data-dir") && changed("admin-url"):
+	case folder == config.Flag && server == config.Flag:
 		return "", errors.New("--data-dir and --admin-url are both given: leave one of them out")
-	case changed("data-dir"):
+	case folder > server:
 		return "", nil
 	default:
 		return f.url, nil

@@ -1,12 +1,15 @@
 package main
 
 import (
-	"os"
+	"context"
 
+	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/config"
+	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/service"
 	"github.com/spf13/cobra"
 )
 
 const (
+	envConfig          = "KVCONNECT_CONFIG"
 	envDataDir         = "KVCONNECT_DATA_DIR"
 	envSQLitePath      = "DENO_KV_SQLITE_PATH"
 	envAccessToken     = "DENO_KV_ACCESS_TOKEN"      //nolint:gosec // the name of a variable
@@ -14,6 +17,11 @@ const (
 
 	envMasterToken     = "KVCONNECT_MASTER_TOKEN"
 	envMasterTokenFile = "KVCONNECT_MASTER_TOKEN_FILE"
+
+	flagSQLitePath = "sqlite-path"
+	flagDataDir    = "data-dir"
+	flagAdminURL   = "admin-url"
+	flagConfig     = "config"
 
 	defaultSQLitePath = "kvconnect.sqlite"
 )
@@ -23,6 +31,16 @@ const (
 type rootOptions struct {
 	sqlitePath string
 	dataDir    string // "" for the one-database mode
+	configPath string // "" for no file
+
+	// settings tell where the flags of the command that runs come from. They are there once
+	// it runs.
+	settings *config.Settings
+	// misset is what the file and the environment have that cannot be used. Commands that
+	// serve tell of it with all that is wrong besides; others fail before they run.
+	misset error
+	// warnings are what was found on the way that stops nobody.
+	warnings []string
 }
 
 func newRootCommand() *cobra.Command {
@@ -37,29 +55,34 @@ func newRootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
+
+		PersistentPreRunE: func(command *cobra.Command, _ []string) error { return options.configure(command) },
 	}
-	root.PersistentFlags().StringVar(&options.sqlitePath, "sqlite-path", fromEnv(envSQLitePath, defaultSQLitePath),
-		"the SQLite `file` that holds the database; made if it is not there (env "+envSQLitePath+")")
-	root.PersistentFlags().StringVar(&options.dataDir, "data-dir", fromEnv(envDataDir, ""),
-		"the `folder` that holds many databases, in place of one file (env "+envDataDir+")")
-	root.AddCommand(newServeCommand(&options), newDBCommand(&options), newTokenCommand(&options), newKeysCommand(&options), newBenchCommand())
+	f := root.PersistentFlags()
+	f.SortFlags = false // as those of serve
+	f.StringVar(&options.sqlitePath, flagSQLitePath, defaultSQLitePath, "the SQLite `file` that holds the database; made if it is not there")
+	config.NameVariable(f, flagSQLitePath, envSQLitePath)
+	f.StringVar(&options.dataDir, flagDataDir, "", "the `folder` that holds many databases, in place of one file")
+	f.StringVar(&options.configPath, flagConfig, "", "a `file` with settings, in TOML (env "+envConfig+")")
+	root.AddCommand(newServeCommand(&options, options.serve), newDBCommand(&options), newTokenCommand(&options), newKeysCommand(&options),
+		newConfigCommand(&options), newBenchCommand(), newVersionCommand(), newManCommand(), newPitrCommand())
+	options.completeCommands(root)
 	return root
 }
 
-// folder gives the data folder, "" for the one-database mode. A file that is named on the
-// command line counts for more than a folder in the environment.
-func (o *rootOptions) folder(command *cobra.Command) string {
-	if changed := command.Flags().Changed; changed("sqlite-path") && !changed("data-dir") {
+// serve is service.Run after the warnings.
+func (o *rootOptions) serve(ctx context.Context, options service.Options) error {
+	for _, warning := range o.warnings {
+		options.Logger.Warn("a setting has no effect", "setting", warning)
+	}
+	return service.Run(ctx, options)
+}
+
+// folder gives the data folder, "" for the one-database mode. What is named in the place that
+// counts for more decides; a folder does where they are named in the same.
+func (o *rootOptions) folder() string {
+	if o.settings.ChosenBy(flagSQLitePath).Kind > o.settings.ChosenBy(flagDataDir).Kind {
 		return ""
 	}
 	return o.dataDir
-}
-
-// fromEnv gives the value of a variable. One that is set but empty counts as not
-// set, because that is how compose files pass on what the host does not have.
-func fromEnv(name, fallback string) string {
-	if value := os.Getenv(name); value != "" {
-		return value
-	}
-	return fallback
 }

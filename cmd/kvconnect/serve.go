@@ -1,15 +1,18 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/auth"
+	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/config"
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/datadir"
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/service"
 	"github.com/kvconnect/kvconnect/sqlitebackend"
@@ -26,11 +29,18 @@ With --data-dir it serves many databases, each with access tokens of its own, wh
 "kvconnect db" and "kvconnect token" make. A token in KVCONNECT_MASTER_TOKEN, or in the
 file that KVCONNECT_MASTER_TOKEN_FILE names, opens all of them.
 
+Each flag may also be set by a variable, KVCONNECT_ADDR for --addr, or in the file that
+--config names. A flag counts for more than a variable, and that for more than the file.
+The variables of denokv do too: DENO_KV_SQLITE_PATH, DENO_KV_ACCESS_TOKEN.
+"kvconnect config check" shows what is in force, and "kvconnect config example" makes a
+file to begin with.
+
 The first SIGINT or SIGTERM ends the server when the requests under way are answered,
 the second one at once.`
 
 const serveExample = `  kvconnect serve
   DENO_KV_ACCESS_TOKEN_FILE=/run/secrets/kv kvconnect serve --addr 127.0.0.1:4512
+  kvconnect serve --config /etc/kvconnect.toml
   kvconnect --sqlite-path app.sqlite serve --read-only
   kvconnect serve --data-dir data`
 
@@ -44,10 +54,18 @@ type serveFlags struct {
 	trustedProxies  []string
 	limits          limitFlags
 	trashRetention  lifetime
+	log             logFlags
+	requests        requestFlags
+	denokv          denokvFlags
 	options         service.Options
 }
 
-func newServeCommand(root *rootOptions) *cobra.Command {
+// annotationServes is of the commands that take all settings of a server.
+const annotationServes = "kvconnect_serves"
+
+// newServeCommand gives a command that takes the flags of a server, and calls run with what
+// they come to.
+func newServeCommand(root *rootOptions, run func(context.Context, service.Options) error) *cobra.Command {
 	var flags serveFlags
 	command := &cobra.Command{
 		Use:     "serve",
@@ -55,25 +73,31 @@ func newServeCommand(root *rootOptions) *cobra.Command {
 		Long:    serveLong,
 		Example: serveExample,
 		Args:    cobra.NoArgs,
+
+		Annotations: map[string]string{annotationServes: "true"},
 		RunE: func(command *cobra.Command, _ []string) error {
 			options, err := flags.resolve(command, root)
 			if err != nil {
 				return err
 			}
-			return service.Run(command.Context(), options)
+			return root.settings.Explain(run(command.Context(), options))
 		},
 	}
 	f := command.Flags()
+	f.SortFlags = false // they stand in the order in which they are understood
 	f.StringVar(&flags.options.Addr, "addr", "0.0.0.0:4512", "the `address` to listen on")
 	f.StringVar(&flags.options.AdminAddr, "admin-addr", service.DefaultAdminAddr,
 		"the `address` for health checks and, with a data folder, for the commands db, token and keys; not meant for the public; "+
 			"empty for none")
 	f.StringVar(&flags.accessToken, "access-token", "",
-		"the `token` that programs open the database with, at least 12 characters (env "+envAccessToken+")")
-	f.StringVar(&flags.accessTokenFile, "access-token-file", "",
-		"a `file` with the access token (env "+envAccessTokenFile+")")
+		"the `token` that programs open the database with, at least 12 characters")
+	config.NameVariable(f, "access-token", envAccessToken)
+	config.MarkSecret(f, "access-token")
+	f.StringVar(&flags.accessTokenFile, "access-token-file", "", "a `file` with the access token")
+	config.NameVariable(f, "access-token-file", envAccessTokenFile)
 	f.BoolVar(&flags.options.NewAccessToken, "new-access-token", false,
 		"make and print a new access token in place of the one made before")
+	config.MarkCommandLineOnly(f, "new-access-token", "every start would make a new token")
 	f.BoolVar(&flags.options.ReadOnly, "read-only", false, "open the database for reading only")
 	f.StringVar(&flags.durability, "durability", string(sqlitebackend.DurabilityFull),
 		"what a power cut may cost: full, nothing that was acknowledged; normal, the last moments of it (`full|normal`)")
@@ -91,40 +115,54 @@ func newServeCommand(root *rootOptions) *cobra.Command {
 	f.Var(&flags.trashRetention, "trash-retention", "how long the file of a deleted database is kept, such as 30d")
 	flags.limits.addTo(f, "a database without quotas of its own", true)
 	addIdentityFlags(f, &flags.options.Identity)
+	flags.requests.addTo(f)
+	flags.log.addTo(f)
+	flags.denokv.addTo(f)
 	command.MarkFlagsMutuallyExclusive("access-token", "access-token-file", "new-access-token")
 	return command
 }
 
-// resolve turns flags and environment into options.
-func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (options service.Options, err error) {
-	options = flags.options
-	options.SQLitePath, options.DataDir = root.sqlitePath, root.folder(command)
-	if err := flags.checkMode(command, options.DataDir); err != nil {
-		return service.Options{}, err
+// resolve turns what was told into options. It fails for everything that is wrong, at once.
+func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (service.Options, error) {
+	var errs []error
+	check := func(err error) {
+		if err != nil {
+			errs = append(errs, root.settings.Explain(err))
+		}
 	}
+	var err error
+	check(root.misset)
+	options := flags.options
+	options.SQLitePath, options.DataDir = root.sqlitePath, root.folder()
+	check(flags.checkMode(root.settings, options.DataDir))
+	check(flags.checkIdentity())
+	check(flags.requests.check())
+	check(flags.denokv.check())
+	options.SlowRequest, options.MaxRequests = flags.requests.slow, flags.requests.max
 	options.TrashRetention = time.Duration(flags.trashRetention)
 	options.Limits = access.Limits(flags.limits.limits())
-	if err := options.Limits.Validate(); err != nil {
-		return service.Options{}, err
-	}
-	if options.AdminToken, err = secretFromEnv("admin token", envAdminToken, envAdminTokenFile); err != nil {
-		return service.Options{}, err
-	}
-	options.Version = version()
+	check(options.Limits.Validate())
+	options.AdminToken, err = secretFromEnv("admin token", envAdminToken, envAdminTokenFile)
+	check(err)
+	options.Version, options.Revision = version(), readBuild().Revision
 	options.Out = command.OutOrStdout()
-	options.Logger = slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))
 	options.Durability = sqlitebackend.Durability(flags.durability)
 	options.Transport = service.Transport(flags.transport)
-	options.AdminAddrChosen = command.Flags().Changed("admin-addr")
-	if options.AccessToken, err = flags.resolveAccessToken(command, options.DataDir); err != nil {
-		return service.Options{}, err
+	options.AdminAddrChosen = root.settings.From("admin-addr").Kind != config.Default
+	options.AccessToken, err = flags.resolveAccessToken(root.settings, options.DataDir)
+	check(err)
+	options.PublicURL, err = parsePublicURL(flags.publicURL)
+	check(err)
+	options.TrustedProxies, err = parsePrefixes(flags.trustedProxies)
+	check(err)
+	handler, err := flags.log.handler(command.ErrOrStderr())
+	check(err)
+	check(options.Validate())
+	if len(errs) > 0 {
+		return service.Options{}, errors.Join(errs...)
 	}
-	if options.PublicURL, err = parsePublicURL(flags.publicURL); err != nil {
-		return service.Options{}, err
-	}
-	if options.TrustedProxies, err = parsePrefixes(flags.trustedProxies); err != nil {
-		return service.Options{}, err
-	}
+	options.Logger = slog.New(handler)
+	root.warnings = append(root.warnings, flags.denokv.warnings(os.Getenv)...)
 	return options, nil
 }
 
@@ -135,35 +173,46 @@ var (
 )
 
 // checkMode fails for flags that make no sense, by themselves or together.
-func (flags serveFlags) checkMode(command *cobra.Command, dataDir string) error {
-	changed := command.Flags().Changed
-	if dataDir != "" && changed("sqlite-path") {
-		return errors.New("--data-dir and --sqlite-path are both given: leave one of them out; " +
-			"\"kvconnect db adopt FILE\" takes a file over into a data folder")
+func (flags serveFlags) checkMode(settings *config.Settings, dataDir string) error {
+	var errs []error
+	file, folder := settings.ChosenBy(flagSQLitePath).Kind, settings.ChosenBy(flagDataDir).Kind
+	if file == folder && (file == config.Flag || file == config.File) {
+		errs = append(errs, errors.New("--data-dir and --sqlite-path are both given: leave one of them out; "+
+			"\"kvconnect db adopt FILE\" takes a file over into a data folder"))
 	}
 	for _, name := range onlyForFolders {
-		if dataDir == "" && changed(name) {
-			return fmt.Errorf("--%s is for a data folder: name one with --data-dir", name)
+		if dataDir == "" && settings.ChosenBy(name).Kind != config.Default {
+			errs = append(errs, fmt.Errorf("--%s is for a data folder: name one with --data-dir", name))
 		}
 	}
 	for _, name := range onlyForFiles {
-		// Above all, what opens one database must not become what opens all of them.
-		if dataDir != "" && changed(name) {
-			return fmt.Errorf("--%s is for one file: make access tokens with \"kvconnect token create\"", name)
+		// Above all, what opens one database must not become what opens all of them. The
+		// variables of Deno programs may be there for those.
+		source := settings.ChosenBy(name)
+		if dataDir != "" && source.Kind != config.Default && source.Name != envAccessToken && source.Name != envAccessTokenFile {
+			errs = append(errs, fmt.Errorf("--%s is for one file: make access tokens with \"kvconnect token create\"", name))
 		}
 	}
+	if flags.options.MaxOpenDatabases < 1 {
+		errs = append(errs, errors.New("--max-open-databases: give a number from 1 on"))
+	}
+	if flags.options.DatabaseIdleTimeout <= 0 {
+		errs = append(errs, errors.New("--database-idle-timeout: give a duration above 0, such as 5m"))
+	}
+	return errors.Join(errs...)
+}
+
+// checkIdentity fails for flags of the user's own provider that make no sense together.
+func (flags serveFlags) checkIdentity() error {
 	identity := flags.options.Identity
 	switch {
-	case flags.options.MaxOpenDatabases < 1:
-		return errors.New("--max-open-databases: give a number from 1 on")
-	case flags.options.DatabaseIdleTimeout <= 0:
-		return errors.New("--database-idle-timeout: give a duration above 0, such as 5m")
 	case identity.JWKS != "" && (identity.Issuer == "" || identity.Audience == ""):
 		return errors.New("--jwks takes --jwt-issuer and --jwt-audience too: a token for another service must not open a database")
 	case identity.JWKS == "" && (identity.Issuer != "" || identity.Audience != ""):
 		return errors.New("--jwt-issuer and --jwt-audience are for --jwks, which names the keys of the issuer")
+	default:
+		return nil
 	}
-	return nil
 }
 
 // addIdentityFlags gives the flags of the user's own provider.
@@ -178,24 +227,36 @@ func addIdentityFlags(f *pflag.FlagSet, identity *service.IdentityOptions) {
 		"the `claim` that holds the scope: read or write")
 }
 
-// resolveAccessToken gives the token that the user chose, or "" for none. A flag
-// counts for more than the environment.
-func (flags serveFlags) resolveAccessToken(command *cobra.Command, dataDir string) (string, error) {
-	switch {
-	case dataDir != "":
+// resolveAccessToken gives the token that the user chose, or "" for none. What is given in the
+// place that counts for more does.
+func (flags serveFlags) resolveAccessToken(settings *config.Settings, dataDir string) (token string, err error) {
+	if dataDir != "" {
 		return secretFromEnv("master token", envMasterToken, envMasterTokenFile)
-	case command.Flags().Changed("access-token"):
-		if flags.accessToken == "" {
-			return "", errors.New("--access-token is empty: leave it out to have a token made")
-		}
-		return flags.accessToken, nil
-	case flags.options.NewAccessToken:
-		return "", nil
-	case command.Flags().Changed("access-token-file"):
-		return readSecret("access token", flags.accessTokenFile)
-	default:
-		return secretFromEnv("access token", envAccessToken, envAccessTokenFile)
 	}
+	tokenSource, fileSource := settings.ChosenBy("access-token"), settings.ChosenBy("access-token-file")
+	given, inFile, source := tokenSource.Kind, fileSource.Kind, "--access-token"
+	switch {
+	case given == config.Flag && flags.accessToken == "":
+		return "", errors.New("--access-token is empty: leave it out to have a token made")
+	case given != config.Flag && flags.options.NewAccessToken, given == config.Default && inFile == config.Default:
+		return "", nil
+	case given == config.Variable && inFile == config.Variable:
+		return "", fmt.Errorf("%s and %s are both set: unset one of them", tokenSource.Name, fileSource.Name)
+	case given == inFile:
+		return "", errors.New("--access-token and --access-token-file are both set: leave one of them out")
+	case given > inFile:
+		token = flags.accessToken
+	default:
+		source = "--access-token-file"
+		token, err = readSecret("access token", flags.accessTokenFile)
+	}
+	if err == nil {
+		_, err = auth.HashAccessToken(token)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", source, err)
+	}
+	return token, nil
 }
 
 func parsePublicURL(text string) (*url.URL, error) {

@@ -43,7 +43,8 @@ func newTokenCreateCommand(flags *adminFlags) *cobra.Command {
 		Short: "Create an access token and print it",
 		Long: "Create an access token. The token alone goes to the standard output, where a script can take it; what there is to say of it\n" +
 			"goes to the standard error.",
-		Args: cobra.NoArgs,
+		Example: "  kvconnect --data-dir data token create --db orders --scope read --expires 90d",
+		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			create.Scope, create.Limits = access.Scope(scope), limits.limits()
 			if command.Flags().Changed("expires") {
@@ -86,9 +87,11 @@ func newTokenListCommand(flags *adminFlags) *cobra.Command {
 	var database string
 	var asJSON, all bool
 	command := &cobra.Command{
-		Use:   "list",
-		Short: "List the access tokens",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List the access tokens",
+		Long:    "List the access tokens, of which only the ids are known any more, with what they allow and when they were used last.",
+		Example: "  kvconnect --data-dir data token list --db orders\n  kvconnect --data-dir data token list --all --json",
+		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return flags.operate(command, false, func(ctx context.Context, o admin.Operations) error {
 				tokens, err := o.Tokens(ctx, database)
@@ -124,10 +127,11 @@ func newTokenListCommand(flags *adminFlags) *cobra.Command {
 func newTokenLimitCommand(flags *adminFlags) *cobra.Command {
 	var limits limitFlags
 	command := &cobra.Command{
-		Use:   "limit TOKEN-ID",
-		Short: "Change the quotas of a token",
-		Long:  "Change the quotas of a token at once. Those that are left out stay as they are, 0 lifts one.",
-		Args:  exactArgs(1),
+		Use:     "limit TOKEN-ID",
+		Short:   "Change the quotas of a token",
+		Long:    "Change the quotas of a token at once. Those that are left out stay as they are, 0 lifts one.",
+		Example: "  kvconnect --data-dir data token limit t_abcdefghijkl --max-requests-per-second 100",
+		Args:    exactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			changes := limits.changes(command.Flags())
 			return flags.operate(command, false, func(ctx context.Context, o admin.Operations) error {
@@ -146,10 +150,11 @@ func newTokenLimitCommand(flags *adminFlags) *cobra.Command {
 
 func newTokenRevokeCommand(flags *adminFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:   "revoke TOKEN-ID",
-		Short: "Revoke an access token",
-		Long:  "Revoke an access token, at once and for good: programs that use it are refused, and their watches end.",
-		Args:  exactArgs(1),
+		Use:     "revoke TOKEN-ID",
+		Short:   "Revoke an access token",
+		Long:    "Revoke an access token, at once and for good: programs that use it are refused, and their watches end.",
+		Example: "  kvconnect --data-dir data token revoke t_abcdefghijkl",
+		Args:    exactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			return flags.operate(command, false, func(ctx context.Context, o admin.Operations) error {
 				token, err := o.RevokeToken(ctx, args[0])

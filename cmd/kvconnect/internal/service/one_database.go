@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/auth"
@@ -78,7 +79,16 @@ func (o *oneDatabase) greet(out io.Writer, url string) {
 }
 
 func (o *oneDatabase) attributes() []any {
-	return []any{"path", o.backend.Path(), "database_id", o.backend.DatabaseID().String(), "read_only", o.options.ReadOnly}
+	return []any{"path", o.backend.Path(), "file_bytes", fileBytes(o.backend.Path()), "database_id", o.backend.DatabaseID().String(), "read_only", o.options.ReadOnly}
+}
+
+// fileBytes is how large a file is, for the log; 0 if that cannot be told.
+func fileBytes(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 func (*oneDatabase) keepHouse(context.Context) {}

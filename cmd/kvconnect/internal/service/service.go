@@ -42,6 +42,9 @@ type Options struct {
 
 	// Limits hold for each database that has none of its own.
 	Limits access.Limits
+	// SlowRequest and MaxRequests are those of kvconnect.Options.
+	SlowRequest time.Duration
+	MaxRequests int
 	// Identity is the user's own provider of access tokens.
 	Identity IdentityOptions
 
@@ -64,8 +67,9 @@ type Options struct {
 	PublicURL      *url.URL
 	TrustedProxies []netip.Prefix
 
-	// Version is what the log says is running.
-	Version string
+	// Version and Revision are what the log says is running; Revision is that of the version
+	// control, "" if it is not known.
+	Version, Revision string
 	// Out gets the greeting.
 	Out    io.Writer
 	Logger *slog.Logger
@@ -78,7 +82,8 @@ const drainTimeout = 25 * time.Second
 // Run serves until ctx ends, then drains. It returns nil after a clean stop.
 func Run(ctx context.Context, options Options) (err error) {
 	defer runtime.KeepAlive(raiseHeapFloor())
-	if err := options.Transport.Validate(); err != nil {
+	started := time.Now()
+	if err := options.Validate(); err != nil {
 		return err
 	}
 	store, err := openStore(ctx, options)
@@ -99,26 +104,37 @@ func Run(ctx context.Context, options Options) (err error) {
 		PublicURL:      options.PublicURL,
 		TrustedProxies: options.TrustedProxies,
 		Logger:         options.Logger,
+		SlowRequest:    options.SlowRequest,
+		MaxRequests:    options.MaxRequests,
 	})
 	store.serving(server)
 	store.greet(options.Out, clientURL(options.PublicURL, listeners.main.Addr()))
 	options.Logger.Info("serving", slices.Concat(
-		[]any{"version", options.Version, "addr", listeners.main.Addr().String(), "admin_addr", listeners.adminAddr()},
+		[]any{"version", options.Version, "revision", options.Revision, "go", runtime.Version(), "addr", listeners.main.Addr().String(), "admin_addr", listeners.adminAddr()},
 		store.attributes(),
 		[]any{"durability", string(options.Durability), "transport", string(options.Transport)},
 	)...)
 	houseCtx, leave := context.WithCancel(ctx)
 	var house sync.WaitGroup
 	house.Go(func() { store.keepHouse(houseCtx) })
-	err = serve(ctx, listeners, server, store, options)
+	drained, err := serve(ctx, listeners, server, store, options)
 	leave()
 	house.Wait()
-	options.Logger.Info("stopped")
+	options.Logger.Info("stopped", "reason", stopReason(ctx), "drained", drained, "ran_for", time.Since(started).Round(time.Millisecond).String())
 	return err
 }
 
-// serve answers requests until ctx ends or a listener fails, then drains.
-func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, store store, options Options) error {
+// stopReason says, for the log, why a server is about to end.
+func stopReason(ctx context.Context) string {
+	if err := context.Cause(ctx); err != nil {
+		return err.Error()
+	}
+	return "a listener failed"
+}
+
+// serve answers requests until ctx ends or a listener fails, then drains. drained tells that
+// no request was cut off.
+func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, store store, options Options) (drained bool, err error) {
 	logger := options.Logger
 	clients := newCarrier(options.Transport, server, logger)
 	carriers := []carrier{clients}
@@ -134,7 +150,7 @@ func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, 
 	running := len(carriers)
 	select {
 	case <-ctx.Done():
-		logger.Info("draining", "timeout", drainTimeout.String())
+		logger.Info("draining", "reason", stopReason(ctx), "timeout", drainTimeout.String())
 	case err := <-failed:
 		errs = append(errs, fmt.Errorf("serve: %w", err))
 		running--
@@ -142,9 +158,11 @@ func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, 
 	server.Drain()
 	drainCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
+	drained = true
 	// The admin server goes last, to tell that the other one is draining.
 	for _, carrier := range carriers {
 		if err := carrier.Shutdown(drainCtx); err != nil {
+			drained = false
 			logger.Warn("requests were cut off", "error", err)
 			errs = append(errs, carrier.Close())
 		}
@@ -154,5 +172,5 @@ func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, 
 			errs = append(errs, fmt.Errorf("serve: %w", err))
 		}
 	}
-	return errors.Join(errs...)
+	return drained, errors.Join(errs...)
 }

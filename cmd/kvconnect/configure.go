@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/config"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// annotationNoConfig is of commands that no file and no variable of a flag has a say in. They
+// work whatever state the file is in.
+const annotationNoConfig = "kvconnect_no_config"
+
+// noConfig is the annotation.
+func noConfig() map[string]string { return map[string]string{annotationNoConfig: "true"} }
+
+// configure gives the flags of a command what the environment and the file have for them.
+func (o *rootOptions) configure(command *cobra.Command) error {
+	if command.Annotations[annotationNoConfig] != "" || isOfCobra(command) {
+		return nil
+	}
+	if o.configPath == "" {
+		o.configPath = os.Getenv(envConfig)
+	}
+	var entries *config.Entries
+	if o.configPath != "" {
+		var err error
+		if entries, err = config.ReadFile(o.configPath); err != nil {
+			return err
+		}
+	}
+	keys := settingsOf(command.Root())
+	var err error
+	o.settings, err = config.Resolve(settingsOfCommand(command), entries, os.Getenv)
+	o.misset = errors.Join(config.CheckKeys(keys, entries), err)
+	if o.misset != nil && command.Annotations[annotationServes] == "" {
+		return o.misset
+	}
+	for _, m := range config.MisspeltVariables(os.Environ(), keys, otherVariables()...) {
+		o.warnings = append(o.warnings, fmt.Sprintf("the variable %s is not used: is %s meant?", m.Variable, m.Meant))
+	}
+	return nil
+}
+
+// isOfCobra tells whether a command is one that cobra makes by itself.
+func isOfCobra(command *cobra.Command) bool {
+	for c := command; c.HasParent(); c = c.Parent() {
+		if slices.Contains([]string{"help", "completion", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, c.Name()) {
+			return true
+		}
+	}
+	return false
+}
+
+// otherVariables are those with the prefix of ours that belong to no flag.
+func otherVariables() []string {
+	return []string{envConfig, envMasterToken, envMasterTokenFile, envAdminToken, envAdminTokenFile}
+}
+
+// settingsOf gives every flag that a file may have a key for, in the order of the example.
+func settingsOf(root *cobra.Command) *pflag.FlagSet {
+	settings := newFlagSet()
+	addSettings(settings, root.PersistentFlags())
+	for _, command := range root.Commands() {
+		switch command.Name() {
+		case "serve":
+			addSettings(settings, command.Flags())
+		case "db": // token and keys have the same
+			addSettings(settings, command.PersistentFlags())
+		}
+	}
+	return settings
+}
+
+// settingsOfCommand gives the flags of a command that other places may set: of one that serves
+// all, of others those that say which databases are meant.
+func settingsOfCommand(command *cobra.Command) *pflag.FlagSet {
+	settings := newFlagSet()
+	if command.Annotations[annotationServes] != "" {
+		addSettings(settings, command.Root().PersistentFlags())
+		addSettings(settings, command.Flags())
+		return settings
+	}
+	for _, name := range []string{flagSQLitePath, flagDataDir, flagAdminURL} {
+		if flag := command.Flags().Lookup(name); flag != nil {
+			settings.AddFlag(flag)
+		}
+	}
+	return settings
+}
+
+func newFlagSet() *pflag.FlagSet {
+	settings := pflag.NewFlagSet("", pflag.ContinueOnError)
+	settings.SortFlags = false
+	return settings
+}
+
+// addSettings adds the flags of a set that are settings.
+func addSettings(settings, from *pflag.FlagSet) {
+	from.VisitAll(func(flag *pflag.Flag) {
+		if flag.Name != "help" && flag.Name != "version" && flag.Name != flagConfig && settings.Lookup(flag.Name) == nil {
+			settings.AddFlag(flag)
+		}
+	})
+}
