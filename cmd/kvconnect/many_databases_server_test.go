@@ -39,15 +39,17 @@ type folderServer struct {
 
 // startFolderServer starts a server that ends with the test at the latest, and waits for
 // nothing.
-func startFolderServer(t *testing.T, program, folder string, maxOpen int) *folderServer {
+func startFolderServer(t *testing.T, program, folder string, maxOpen int, args ...string) *folderServer {
 	t.Helper()
 	addr, err := freeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &folderServer{url: &url.URL{Scheme: "http", Host: addr, Path: "/"}, ended: make(chan struct{})}
-	s.command = exec.CommandContext(context.WithoutCancel(t.Context()), program, "serve",
-		"--data-dir", folder, "--addr", addr, "--admin-addr", "", "--max-open-databases", strconv.Itoa(maxOpen))
+	args = append([]string{
+		"serve", "--data-dir", folder, "--addr", addr, "--admin-addr", "", "--max-open-databases", strconv.Itoa(maxOpen),
+	}, args...)
+	s.command = exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
 	s.command.Stderr = &s.stderr
 	s.started = time.Now()
 	if err := s.command.Start(); err != nil {

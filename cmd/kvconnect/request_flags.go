@@ -23,7 +23,7 @@ type requestFlags struct {
 func (r *requestFlags) addTo(f *pflag.FlagSet) {
 	f.DurationVar(&r.slow, "slow-request", defaultSlowRequest, "how long a request may take before a warning is logged; 0 for no such warning")
 	f.IntVar(&r.max, "max-concurrent-requests", defaultMaxConcurrentRequests,
-		"the `number` of requests that may be served at once, beyond which clients are told at once to come again; 0 for no bound")
+		"the `number` of atomic writes, and of other requests, that may be served at once; those beyond get a 503 at once; 0 for no bound")
 }
 
 func (r *requestFlags) check() error {

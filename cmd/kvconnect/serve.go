@@ -114,6 +114,7 @@ func newServeCommand(root *rootOptions, run func(context.Context, service.Option
 	flags.trashRetention = lifetime(datadir.DefaultTrashRetention)
 	f.Var(&flags.trashRetention, "trash-retention", "how long the file of a deleted database is kept, such as 30d")
 	flags.limits.addTo(f, "a database without quotas of its own", true)
+	addConnectionFlags(f, &flags.options.Connections)
 	addIdentityFlags(f, &flags.options.Identity)
 	flags.requests.addTo(f)
 	flags.log.addTo(f)

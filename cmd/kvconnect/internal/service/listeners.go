@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/url"
 	"syscall"
+
+	"github.com/kvconnect/kvconnect/transport"
 )
 
 // DefaultAdminAddr is the address for operators. A second server on the machine
@@ -15,7 +17,8 @@ const DefaultAdminAddr = "127.0.0.1:4513"
 
 type listeners struct {
 	main  net.Listener
-	admin net.Listener // nil for none
+	gate  *transport.Gate // of main
+	admin net.Listener    // nil for none
 }
 
 func listen(ctx context.Context, options Options) (*listeners, error) {
@@ -24,7 +27,8 @@ func listen(ctx context.Context, options Options) (*listeners, error) {
 	if err != nil {
 		return nil, listenError(err, "--addr")
 	}
-	l := &listeners{main: main}
+	gate := options.Connections.within(maxOpenFiles(), options.mostDatabases(), options.Logger).gate(options.Logger)
+	l := &listeners{main: gate.Listen(main), gate: gate}
 	if options.AdminAddr == "" {
 		return l, nil
 	}
@@ -40,6 +44,9 @@ func listen(ctx context.Context, options Options) (*listeners, error) {
 		options.Logger.Warn("no admin listener, its default address is in use", "addr", options.AdminAddr)
 	default:
 		return nil, errors.Join(listenError(err, "--admin-addr"), l.close())
+	}
+	if l.admin != nil {
+		l.admin = ConnectionLimits{Max: maxAdminConnections}.gate(options.Logger).Listen(l.admin)
 	}
 	return l, nil
 }

@@ -50,6 +50,8 @@ type Options struct {
 
 	// Transport carries the calls of clients.
 	Transport Transport
+	// Connections bounds what comes to Addr.
+	Connections ConnectionLimits
 
 	// Addr is the address for clients.
 	Addr string
@@ -73,6 +75,14 @@ type Options struct {
 	// Out gets the greeting.
 	Out    io.Writer
 	Logger *slog.Logger
+}
+
+// mostDatabases is how many databases may be open at once.
+func (o Options) mostDatabases() int {
+	if o.DataDir == "" {
+		return 1
+	}
+	return o.MaxOpenDatabases
 }
 
 // drainTimeout is how long requests under way may take once the server stops. It
@@ -150,7 +160,10 @@ func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, 
 	running := len(carriers)
 	select {
 	case <-ctx.Done():
-		logger.Info("draining", "reason", stopReason(ctx), "timeout", drainTimeout.String())
+		stats := connectionStats(listeners.gate, clients, server)
+		logger.Info("draining", "reason", stopReason(ctx), "timeout", drainTimeout.String(), "connections", stats.Open,
+			"http1", stats.Carried.HTTP1, "http2", stats.Carried.HTTP2, "accepted", stats.Accepted, "refused", stats.Refused,
+			"stalled", stats.Stalled())
 	case err := <-failed:
 		errs = append(errs, fmt.Errorf("serve: %w", err))
 		running--

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 
 	"github.com/kvconnect/kvconnect/kvconnect"
 	"github.com/kvconnect/kvconnect/protocol"
@@ -37,17 +36,18 @@ type carrier interface {
 	Close() error
 }
 
-func newCarrier(t Transport, server *kvconnect.Server, logger *slog.Logger) carrier {
-	httpServer := kvconnect.NewHTTPServer(server, logger)
-	if t == TransportStd {
-		return stdCarrier{httpServer}
-	}
-	return transport.New(httpServer, server, transport.Options{Logger: logger, BodyTimeout: protocol.BodyTimeout})
+// countingCarrier knows of its connections.
+type countingCarrier interface {
+	carrier
+	Stats() transport.Stats
 }
 
-// stdCarrier is net/http.
-type stdCarrier struct{ *http.Server }
-
-func (c stdCarrier) Serve(listener net.Listener) error {
-	return c.Server.Serve(transport.QuickAck(listener))
+func newCarrier(t Transport, server *kvconnect.Server, logger *slog.Logger) countingCarrier {
+	httpServer := kvconnect.NewHTTPServer(server, logger)
+	if t == TransportStd {
+		return newStdCarrier(httpServer)
+	}
+	return transport.New(httpServer, server, transport.Options{
+		Logger: logger, BodyTimeout: protocol.BodyTimeout, StallTimeout: protocol.StallTimeout,
+	})
 }

@@ -13,6 +13,7 @@ func (o Options) Validate() error {
 	errs := []error{
 		ofFlag("--transport", o.Transport.Validate()),
 		checkAddr("--addr", o.Addr),
+		o.Connections.Validate(),
 	}
 	if o.Durability != "" {
 		errs = append(errs, ofFlag("--durability", o.Durability.Validate()))
