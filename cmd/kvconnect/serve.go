@@ -57,6 +57,7 @@ type serveFlags struct {
 	log             logFlags
 	requests        requestFlags
 	denokv          denokvFlags
+	metrics         metricsFlags
 	options         service.Options
 }
 
@@ -87,7 +88,7 @@ func newServeCommand(root *rootOptions, run func(context.Context, service.Option
 	f.SortFlags = false // they stand in the order in which they are understood
 	f.StringVar(&flags.options.Addr, "addr", "0.0.0.0:4512", "the `address` to listen on")
 	f.StringVar(&flags.options.AdminAddr, "admin-addr", service.DefaultAdminAddr,
-		"the `address` for health checks and, with a data folder, for the commands db, token and keys; not meant for the public; "+
+		"the `address` for health checks, metrics and, with a data folder, for the commands db, token and keys; not meant for the public; "+
 			"empty for none")
 	f.StringVar(&flags.accessToken, "access-token", "",
 		"the `token` that programs open the database with, at least 12 characters")
@@ -119,6 +120,7 @@ func newServeCommand(root *rootOptions, run func(context.Context, service.Option
 	flags.requests.addTo(f)
 	flags.log.addTo(f)
 	flags.denokv.addTo(f)
+	flags.metrics.addTo(f)
 	command.MarkFlagsMutuallyExclusive("access-token", "access-token-file", "new-access-token")
 	return command
 }
@@ -141,6 +143,9 @@ func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (serv
 	check(flags.denokv.check())
 	options.SlowRequest, options.MaxRequests = flags.requests.slow, flags.requests.max
 	options.TrashRetention = time.Duration(flags.trashRetention)
+	options.Metrics, err = flags.metrics.resolve()
+	check(err)
+	options.Profiles = flags.metrics.profiles
 	options.Limits = access.Limits(flags.limits.limits())
 	check(options.Limits.Validate())
 	options.AdminToken, err = secretFromEnv("admin token", envAdminToken, envAdminTokenFile)

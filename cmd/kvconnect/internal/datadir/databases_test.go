@@ -274,6 +274,21 @@ func TestStats(t *testing.T) {
 	}
 }
 
+func TestOpenDatabases(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t)
+	first, second := f.create(t, "orders"), f.create(t, "invoices")
+	if open := f.OpenDatabases(); len(open) > 0 {
+		t.Errorf("%d are open, and none was used", len(open))
+	}
+	f.mustSet(t, first, "value")
+	f.mustSet(t, second, "value")
+	f.delete(t, second)
+	if open := f.OpenDatabases(); len(open) != 1 || open[0].DatabaseID() != first {
+		t.Errorf("%d are open, want %s alone", len(open), first)
+	}
+}
+
 // A file that is lost or is not that of the database is told of, and left as it is: nothing
 // comes back empty. Other databases are served.
 func TestDamagedFiles(t *testing.T) {

@@ -77,6 +77,8 @@ type Options struct {
 	// Now is time.Now if nil.
 	Now    func() time.Time
 	Logger *slog.Logger
+	// Observer is told what the databases do; nil for nobody.
+	Observer sqlitebackend.Observer
 }
 
 // Dir is an open data folder. It is safe for concurrent use.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/kvconnect/kvconnect/kvconnect"
@@ -31,7 +33,7 @@ func (d *Dir) openDatabase(_ context.Context, id uuid.UUID) (kvconnect.Backend, 
 	}
 	backend, err := sqlitebackend.Open(sqlitebackend.Options{
 		Path: path, Durability: d.options.Durability, CacheBytes: cacheBytes,
-		Logger: d.options.Logger.With("database_id", id.String()),
+		Logger: d.options.Logger.With("database_id", id.String()), Observer: d.options.Observer,
 	})
 	if err != nil {
 		return nil, damagedOrUnavailable(err)
@@ -96,6 +98,14 @@ func (d *Dir) opened(id uuid.UUID) (*sqlitebackend.Backend, bool) {
 	defer d.mu.Unlock()
 	backend, isOpen := d.open[id]
 	return backend, isOpen
+}
+
+// OpenDatabases gives the databases that are open now, in no order. It counts as no use of
+// them: each may be closed at any time.
+func (d *Dir) OpenDatabases() []*sqlitebackend.Backend {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Values(d.open))
 }
 
 // Stats gives what a database holds.

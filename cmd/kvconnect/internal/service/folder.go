@@ -12,6 +12,8 @@ import (
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/admin"
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/datadir"
 	"github.com/kvconnect/kvconnect/kvconnect"
+	"github.com/kvconnect/kvconnect/metrics"
+	"github.com/kvconnect/kvconnect/sqlitebackend"
 )
 
 // folder is the store of a data folder with many databases.
@@ -25,7 +27,7 @@ type folder struct {
 	options     Options
 }
 
-func openFolder(ctx context.Context, options Options) (_ *folder, err error) {
+func openFolder(ctx context.Context, options Options, observer sqlitebackend.Observer) (_ *folder, err error) {
 	master, err := chosenToken(options.AccessToken)
 	if err != nil {
 		return nil, err
@@ -42,7 +44,7 @@ func openFolder(ctx context.Context, options Options) (_ *folder, err error) {
 	f.dir, err = datadir.Open(ctx, datadir.Options{
 		Path: options.DataDir, Create: true,
 		MaxOpen: options.MaxOpenDatabases, IdleTimeout: options.DatabaseIdleTimeout, TrashRetention: options.TrashRetention,
-		Durability: options.Durability, DefaultLimits: options.Limits, Logger: options.Logger,
+		Durability: options.Durability, DefaultLimits: options.Limits, Logger: options.Logger, Observer: observer,
 	})
 	if err != nil {
 		f.identity.close()
@@ -72,8 +74,32 @@ func (f *folder) settle(l *listeners) (err error) {
 	return err
 }
 
-func (f *folder) adminHandler(health http.Handler) http.Handler {
-	return admin.NewHandler(admin.NewLocal(f.dir, nil), f.adminToken, health, f.options.Logger)
+func (f *folder) adminHandler(open, profiles http.Handler) http.Handler {
+	handler := admin.NewHandler(admin.NewLocal(f.dir, nil), f.adminToken, open, f.options.Logger)
+	if profiles != nil {
+		profiles = handler.Guard(profiles)
+	}
+	return withProfiles(profiles, handler)
+}
+
+func (f *folder) openDatabases() []*sqlitebackend.Backend { return f.dir.OpenDatabases() }
+
+func (f *folder) sources() metrics.Sources {
+	return metrics.Sources{
+		Databases: func() []metrics.Database { return databasesOf(f.dir.OpenDatabases()) },
+		Exists:    f.dir.Control().HasDatabase,
+		Pool: func() metrics.Pool {
+			stats := f.dir.Databases().Stats()
+			return metrics.Pool{
+				Open: len(stats.Open), Opening: stats.Opening, Closing: stats.Closing, Waiting: stats.Waiting, MaxOpen: stats.MaxOpen,
+			}
+		},
+		Tokens: func() metrics.Tokens { return tokensOf(f.authority) },
+		Folder: func() metrics.Folder {
+			counts := f.dir.Control().Counts()
+			return metrics.Folder{Databases: counts.Databases, AccessTokens: counts.AccessTokens}
+		},
+	}
 }
 
 func (f *folder) serving(server *kvconnect.Server) { f.dir.OnKeysDropped(server.DistrustTokens) }

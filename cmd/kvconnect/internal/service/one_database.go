@@ -10,6 +10,7 @@ import (
 	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/auth"
 	"github.com/kvconnect/kvconnect/kvconnect"
+	"github.com/kvconnect/kvconnect/metrics"
 	"github.com/kvconnect/kvconnect/sqlitebackend"
 )
 
@@ -22,7 +23,7 @@ type oneDatabase struct {
 	options     Options
 }
 
-func openOneDatabase(ctx context.Context, options Options) (_ *oneDatabase, err error) {
+func openOneDatabase(ctx context.Context, options Options, observer sqlitebackend.Observer) (_ *oneDatabase, err error) {
 	// Before a file is made in vain.
 	chosen, err := chosenToken(options.AccessToken)
 	if err != nil {
@@ -34,7 +35,7 @@ func openOneDatabase(ctx context.Context, options Options) (_ *oneDatabase, err 
 	}
 	o.backend, err = sqlitebackend.Open(sqlitebackend.Options{
 		Path: options.SQLitePath, ReadOnly: options.ReadOnly, Durability: options.Durability,
-		MaxFileBytes: options.Limits.FileBytes, Logger: options.Logger,
+		MaxFileBytes: options.Limits.FileBytes, Logger: options.Logger, Observer: observer,
 	})
 	if err != nil {
 		o.identity.close()
@@ -67,7 +68,23 @@ func (o *oneDatabase) authenticator() kvconnect.Authenticator { return o.authori
 // must not use up the one time that the token is shown.
 func (o *oneDatabase) settle(*listeners) error { return o.credentials.save() }
 
-func (*oneDatabase) adminHandler(health http.Handler) http.Handler { return health }
+func (*oneDatabase) adminHandler(open, profiles http.Handler) http.Handler {
+	if profiles != nil {
+		profiles = onlyLocal(profiles)
+	}
+	return withProfiles(profiles, open)
+}
+
+func (o *oneDatabase) openDatabases() []*sqlitebackend.Backend {
+	return []*sqlitebackend.Backend{o.backend}
+}
+
+func (o *oneDatabase) sources() metrics.Sources {
+	return metrics.Sources{
+		Databases: func() []metrics.Database { return databasesOf(o.openDatabases()) },
+		Tokens:    func() metrics.Tokens { return tokensOf(o.authority) },
+	}
+}
 
 func (*oneDatabase) serving(*kvconnect.Server) {}
 

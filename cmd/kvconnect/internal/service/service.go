@@ -65,6 +65,12 @@ type Options struct {
 	// NewAccessToken makes a new generated access token.
 	NewAccessToken bool
 
+	// Metrics says what is measured, for the admin listener.
+	Metrics MetricsOptions
+	// Profiles has the admin listener serve profiles of the process: of a folder to who has
+	// the admin token, of one file on an address of this machine alone.
+	Profiles bool
+
 	// PublicURL and TrustedProxies are those of kvconnect.Options.
 	PublicURL      *url.URL
 	TrustedProxies []netip.Prefix
@@ -96,7 +102,8 @@ func Run(ctx context.Context, options Options) (err error) {
 	if err := options.Validate(); err != nil {
 		return err
 	}
-	store, err := openStore(ctx, options)
+	telemetry := newTelemetry(options)
+	store, err := openStore(ctx, options, telemetry.storage())
 	if err != nil {
 		return err
 	}
@@ -104,6 +111,9 @@ func Run(ctx context.Context, options Options) (err error) {
 	listeners, err := listen(ctx, options)
 	if err != nil {
 		return err
+	}
+	if err := checkProfiles(options, listeners); err != nil {
+		return errors.Join(err, listeners.close())
 	}
 	if err := store.settle(listeners); err != nil {
 		return errors.Join(err, listeners.close())
@@ -116,6 +126,7 @@ func Run(ctx context.Context, options Options) (err error) {
 		Logger:         options.Logger,
 		SlowRequest:    options.SlowRequest,
 		MaxRequests:    options.MaxRequests,
+		Observer:       telemetry.requests(),
 	})
 	store.serving(server)
 	store.greet(options.Out, clientURL(options.PublicURL, listeners.main.Addr()))
@@ -127,7 +138,8 @@ func Run(ctx context.Context, options Options) (err error) {
 	houseCtx, leave := context.WithCancel(ctx)
 	var house sync.WaitGroup
 	house.Go(func() { store.keepHouse(houseCtx) })
-	drained, err := serve(ctx, listeners, server, store, options)
+	house.Go(func() { telemetry.countKeys(houseCtx, store, options.Logger) })
+	drained, err := serve(ctx, listeners, server, store, telemetry, options)
 	leave()
 	house.Wait()
 	options.Logger.Info("stopped", "reason", stopReason(ctx), "drained", drained, "ran_for", time.Since(started).Round(time.Millisecond).String())
@@ -144,14 +156,19 @@ func stopReason(ctx context.Context) string {
 
 // serve answers requests until ctx ends or a listener fails, then drains. drained tells that
 // no request was cut off.
-func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, store store, options Options) (drained bool, err error) {
+func serve(ctx context.Context, listeners *listeners, server *kvconnect.Server, store store, telemetry telemetry, options Options) (drained bool, err error) {
 	logger := options.Logger
 	clients := newCarrier(options.Transport, server, logger)
+	telemetry.ask(store.sources())
 	carriers := []carrier{clients}
 	failed := make(chan error, 2)
 	go func() { failed <- clients.Serve(listeners.main) }()
 	if listeners.admin != nil {
-		admin := kvconnect.NewHTTPServer(store.adminHandler(server.HealthHandler()), logger)
+		var profiles http.Handler
+		if options.Profiles {
+			profiles = newProfiles()
+		}
+		admin := kvconnect.NewHTTPServer(store.adminHandler(telemetry.handler(server.HealthHandler(), logger), profiles), logger)
 		carriers = append(carriers, admin)
 		go func() { failed <- admin.Serve(listeners.admin) }()
 	}

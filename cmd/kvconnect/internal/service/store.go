@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/kvconnect/kvconnect/kvconnect"
+	"github.com/kvconnect/kvconnect/metrics"
+	"github.com/kvconnect/kvconnect/sqlitebackend"
 )
 
 // store is what is served: one database, or those of a folder.
@@ -16,8 +18,15 @@ type store interface {
 	// settle is called once, when the ports are there and before anything is served.
 	settle(listeners *listeners) error
 
-	// adminHandler gives the handler of the admin listener, of which health is a part.
-	adminHandler(health http.Handler) http.Handler
+	// adminHandler gives the handler of the admin listener: of what everybody may ask who
+	// reaches it, and of profiles, which not everybody may have; nil for none.
+	adminHandler(open, profiles http.Handler) http.Handler
+
+	// openDatabases gives the databases that are open now; each may be closed at any time.
+	openDatabases() []*sqlitebackend.Backend
+
+	// sources tell metrics what there is.
+	sources() metrics.Sources
 
 	// serving is called once, when the server is made: it is to hear of keys that
 	// are dropped.
@@ -36,10 +45,10 @@ type store interface {
 	close() error
 }
 
-// openStore opens what the options name.
-func openStore(ctx context.Context, options Options) (store, error) {
+// openStore opens what the options name. The observer is told what databases do.
+func openStore(ctx context.Context, options Options, observer sqlitebackend.Observer) (store, error) {
 	if options.DataDir != "" {
-		return openFolder(ctx, options)
+		return openFolder(ctx, options, observer)
 	}
-	return openOneDatabase(ctx, options)
+	return openOneDatabase(ctx, options, observer)
 }
