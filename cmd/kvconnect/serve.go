@@ -42,7 +42,9 @@ const serveExample = `  kvconnect serve
   DENO_KV_ACCESS_TOKEN_FILE=/run/secrets/kv kvconnect serve --addr 127.0.0.1:4512
   kvconnect serve --config /etc/kvconnect.toml
   kvconnect --sqlite-path app.sqlite serve --read-only
-  kvconnect serve --data-dir data`
+  kvconnect serve --data-dir data
+  kvconnect serve --addr :443 --tls-cert fullchain.pem --tls-key privkey.pem
+  kvconnect serve --addr :443 --acme-domain kv.example.com`
 
 // serveFlags holds what serve was told, as it was told.
 type serveFlags struct {
@@ -53,6 +55,7 @@ type serveFlags struct {
 	publicURL       string
 	trustedProxies  []string
 	limits          limitFlags
+	tls             tlsFlags
 	trashRetention  lifetime
 	log             logFlags
 	requests        requestFlags
@@ -81,6 +84,9 @@ func newServeCommand(root *rootOptions, run func(context.Context, service.Option
 			if err != nil {
 				return err
 			}
+			var stop func()
+			options.TLS.Reload, stop = flags.tls.hangups()
+			defer stop()
 			return root.settings.Explain(run(command.Context(), options))
 		},
 	}
@@ -116,6 +122,7 @@ func newServeCommand(root *rootOptions, run func(context.Context, service.Option
 	f.Var(&flags.trashRetention, "trash-retention", "how long the file of a deleted database is kept, such as 30d")
 	flags.limits.addTo(f, "a database without quotas of its own", true)
 	addConnectionFlags(f, &flags.options.Connections)
+	flags.tls.addTo(f)
 	addIdentityFlags(f, &flags.options.Identity)
 	flags.requests.addTo(f)
 	flags.log.addTo(f)
@@ -151,6 +158,8 @@ func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (serv
 	options.AdminToken, err = secretFromEnv("admin token", envAdminToken, envAdminTokenFile)
 	check(err)
 	options.Version, options.Revision = version(), readBuild().Revision
+	options.TLS, err = flags.tls.resolve()
+	check(err)
 	options.Out = command.OutOrStdout()
 	options.Durability = sqlitebackend.Durability(flags.durability)
 	options.Transport = service.Transport(flags.transport)

@@ -70,7 +70,7 @@ func (f *folder) settle(l *listeners) (err error) {
 	if l.admin == nil {
 		return nil
 	}
-	f.removeAdmin, err = f.dir.WriteAdminAccess(datadir.AdminAccess{URL: clientURL(nil, l.admin.Addr()), Token: f.adminToken})
+	f.removeAdmin, err = f.dir.WriteAdminAccess(datadir.AdminAccess{URL: clientURL(nil, l.admin.Addr(), nil), Token: f.adminToken})
 	return err
 }
 

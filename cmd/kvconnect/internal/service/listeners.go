@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"syscall"
 
 	"github.com/kvconnect/kvconnect/transport"
@@ -16,9 +17,10 @@ import (
 const DefaultAdminAddr = "127.0.0.1:4513"
 
 type listeners struct {
-	main  net.Listener
-	gate  *transport.Gate // of main
-	admin net.Listener    // nil for none
+	main       net.Listener
+	gate       *transport.Gate // of main
+	admin      net.Listener    // nil for none
+	challenges net.Listener    // of certificate authorities over plain HTTP; nil for none
 }
 
 func listen(ctx context.Context, options Options) (*listeners, error) {
@@ -29,6 +31,11 @@ func listen(ctx context.Context, options Options) (*listeners, error) {
 	}
 	gate := options.Connections.within(maxOpenFiles(), options.mostDatabases(), options.Logger).gate(options.Logger)
 	l := &listeners{main: gate.Listen(main), gate: gate}
+	if addr := options.TLS.ChallengeAddr; addr != "" {
+		if l.challenges, err = config.Listen(ctx, "tcp", addr); err != nil {
+			return nil, errors.Join(listenError(err, "--acme-http-addr"), l.close())
+		}
+	}
 	if options.AdminAddr == "" {
 		return l, nil
 	}
@@ -67,21 +74,35 @@ func (l *listeners) adminAddr() string {
 
 func (l *listeners) close() error {
 	err := l.main.Close()
-	if l.admin != nil {
-		err = errors.Join(err, l.admin.Close())
+	for _, other := range []net.Listener{l.admin, l.challenges} {
+		if other != nil {
+			err = errors.Join(err, other.Close())
+		}
 	}
 	return err
 }
 
-// clientURL gives the URL to show to the user. A server that listens everywhere
-// is reached, from this machine, as localhost.
-func clientURL(public *url.URL, addr net.Addr) string {
+// clientURL gives the URL to show to the user. A server that listens everywhere is reached,
+// from this machine, as localhost, and one with certificates by a name that they are for.
+func clientURL(public *url.URL, addr net.Addr, shown certificates) string {
 	if public != nil {
 		return public.String()
 	}
-	tcp, ok := addr.(*net.TCPAddr)
-	if ok && tcp.IP.IsUnspecified() {
-		return fmt.Sprintf("http://localhost:%d", tcp.Port)
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return "http://" + addr.String()
 	}
-	return "http://" + addr.String()
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	if shown == nil {
+		return "http://" + net.JoinHostPort(host, port)
+	}
+	host = shown.Host(host)
+	if port == httpsPort && !strings.Contains(host, ":") {
+		return "https://" + host
+	}
+	return "https://" + net.JoinHostPort(host, port)
 }
+
+const httpsPort = "443"

@@ -45,6 +45,7 @@ type countingCarrier interface {
 func newCarrier(t Transport, server *kvconnect.Server, logger *slog.Logger) countingCarrier {
 	httpServer := kvconnect.NewHTTPServer(server, logger)
 	if t == TransportStd {
+		httpServer.ErrorLog = slog.NewLogLogger(quietHandshakes{logger.Handler()}, slog.LevelWarn)
 		return newStdCarrier(httpServer)
 	}
 	return transport.New(httpServer, server, transport.Options{
