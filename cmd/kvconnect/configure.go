@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/config"
 	"github.com/spf13/cobra"
@@ -17,6 +18,15 @@ const annotationNoConfig = "kvconnect_no_config"
 
 // noConfig is the annotation.
 func noConfig() map[string]string { return map[string]string{annotationNoConfig: "true"} }
+
+// annotationSettings is of commands that do not serve, and take more of the settings of a
+// server than which databases are meant: their names, with commas between them.
+const annotationSettings = "kvconnect_settings"
+
+// takesSettings is the annotation.
+func takesSettings(names ...string) map[string]string {
+	return map[string]string{annotationSettings: strings.Join(names, ",")}
+}
 
 // configure gives the flags of a command what the environment and the file have for them.
 func (o *rootOptions) configure(command *cobra.Command) error {
@@ -77,7 +87,7 @@ func settingsOf(root *cobra.Command) *pflag.FlagSet {
 }
 
 // settingsOfCommand gives the flags of a command that other places may set: of one that serves
-// all, of others those that say which databases are meant.
+// all, of others those that say which databases are meant, and those of their annotation.
 func settingsOfCommand(command *cobra.Command) *pflag.FlagSet {
 	settings := newFlagSet()
 	if command.Annotations[annotationServes] != "" {
@@ -85,7 +95,8 @@ func settingsOfCommand(command *cobra.Command) *pflag.FlagSet {
 		addSettings(settings, command.Flags())
 		return settings
 	}
-	for _, name := range []string{flagSQLitePath, flagDataDir, flagAdminURL} {
+	names := append([]string{flagSQLitePath, flagDataDir, flagAdminURL}, strings.Split(command.Annotations[annotationSettings], ",")...)
+	for _, name := range names {
 		if flag := command.Flags().Lookup(name); flag != nil {
 			settings.AddFlag(flag)
 		}

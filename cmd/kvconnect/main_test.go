@@ -54,6 +54,13 @@ func TestScripts(t *testing.T) {
 			"term":     scriptTerm,
 			"capture":  scriptCapture,
 			"write":    scriptWrite,
+
+			"remember":  scriptRemember,
+			"unchanged": scriptUnchanged,
+			"damage":    scriptDamage,
+			"occupy":    scriptOccupy,
+			"report":    scriptReport,
+			"path":      scriptPath,
 		},
 	})
 }

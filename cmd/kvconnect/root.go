@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/config"
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/service"
@@ -24,6 +25,7 @@ const (
 	flagConfig     = "config"
 
 	defaultSQLitePath = "kvconnect.sqlite"
+	defaultAddr       = "0.0.0.0:4512"
 )
 
 // rootOptions holds the flags that stand before and after a subcommand, as
@@ -65,7 +67,7 @@ func newRootCommand() *cobra.Command {
 	f.StringVar(&options.dataDir, flagDataDir, "", "the `folder` that holds many databases, in place of one file")
 	f.StringVar(&options.configPath, flagConfig, "", "a `file` with settings, in TOML (env "+envConfig+")")
 	root.AddCommand(newServeCommand(&options, options.serve), newDBCommand(&options), newTokenCommand(&options), newKeysCommand(&options),
-		newConfigCommand(&options), newBenchCommand(), newVersionCommand(), newManCommand(), newPitrCommand())
+		newConfigCommand(&options), newDoctorCommand(&options), newHealthCommand(), newBenchCommand(), newVersionCommand(), newManCommand(), newPitrCommand())
 	options.completeCommands(root)
 	return root
 }
@@ -76,6 +78,16 @@ func (o *rootOptions) serve(ctx context.Context, options service.Options) error 
 		options.Logger.Warn("a setting has no effect", "setting", warning)
 	}
 	return service.Run(ctx, options)
+}
+
+// checkOnePlace fails if a file and a folder are named in the same place.
+func checkOnePlace(settings *config.Settings) error {
+	file, folder := settings.ChosenBy(flagSQLitePath).Kind, settings.ChosenBy(flagDataDir).Kind
+	if file == folder && (file == config.Flag || file == config.File) {
+		return errors.New("--data-dir and --sqlite-path are both given: leave one of them out; " +
+			"\"kvconnect db adopt FILE\" takes a file over into a data folder")
+	}
+	return nil
 }
 
 // folder gives the data folder, "" for the one-database mode. What is named in the place that

@@ -48,20 +48,19 @@ const serveExample = `  kvconnect serve
 
 // serveFlags holds what serve was told, as it was told.
 type serveFlags struct {
-	accessToken     string
-	accessTokenFile string
-	durability      string
-	transport       string
-	publicURL       string
-	trustedProxies  []string
-	limits          limitFlags
-	tls             tlsFlags
-	trashRetention  lifetime
-	log             logFlags
-	requests        requestFlags
-	denokv          denokvFlags
-	metrics         metricsFlags
-	options         service.Options
+	accessToken    accessTokenFlags
+	durability     string
+	transport      string
+	publicURL      string
+	trustedProxies []string
+	limits         limitFlags
+	tls            tlsFlags
+	trashRetention lifetime
+	log            logFlags
+	requests       requestFlags
+	denokv         denokvFlags
+	metrics        metricsFlags
+	options        service.Options
 }
 
 // annotationServes is of the commands that take all settings of a server.
@@ -92,19 +91,14 @@ func newServeCommand(root *rootOptions, run func(context.Context, service.Option
 	}
 	f := command.Flags()
 	f.SortFlags = false // they stand in the order in which they are understood
-	f.StringVar(&flags.options.Addr, "addr", "0.0.0.0:4512", "the `address` to listen on")
+	f.StringVar(&flags.options.Addr, "addr", defaultAddr, "the `address` to listen on")
 	f.StringVar(&flags.options.AdminAddr, "admin-addr", service.DefaultAdminAddr,
 		"the `address` for health checks, metrics and, with a data folder, for the commands db, token and keys; not meant for the public; "+
 			"empty for none")
-	f.StringVar(&flags.accessToken, "access-token", "",
-		"the `token` that programs open the database with, at least 12 characters")
-	config.NameVariable(f, "access-token", envAccessToken)
-	config.MarkSecret(f, "access-token")
-	f.StringVar(&flags.accessTokenFile, "access-token-file", "", "a `file` with the access token")
-	config.NameVariable(f, "access-token-file", envAccessTokenFile)
-	f.BoolVar(&flags.options.NewAccessToken, "new-access-token", false,
+	flags.accessToken.addTo(f)
+	f.BoolVar(&flags.accessToken.makeNew, flagNewAccessToken, false,
 		"make and print a new access token in place of the one made before")
-	config.MarkCommandLineOnly(f, "new-access-token", "every start would make a new token")
+	config.MarkCommandLineOnly(f, flagNewAccessToken, "every start would make a new token")
 	f.BoolVar(&flags.options.ReadOnly, "read-only", false, "open the database for reading only")
 	f.StringVar(&flags.durability, "durability", string(sqlitebackend.DurabilityFull),
 		"what a power cut may cost: full, nothing that was acknowledged; normal, the last moments of it (`full|normal`)")
@@ -128,7 +122,7 @@ func newServeCommand(root *rootOptions, run func(context.Context, service.Option
 	flags.log.addTo(f)
 	flags.denokv.addTo(f)
 	flags.metrics.addTo(f)
-	command.MarkFlagsMutuallyExclusive("access-token", "access-token-file", "new-access-token")
+	command.MarkFlagsMutuallyExclusive(flagAccessToken, flagAccessTokenFile, flagNewAccessToken)
 	return command
 }
 
@@ -160,11 +154,13 @@ func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (serv
 	options.Version, options.Revision = version(), readBuild().Revision
 	options.TLS, err = flags.tls.resolve()
 	check(err)
+	options.NotifySocket = os.Getenv("NOTIFY_SOCKET")
 	options.Out = command.OutOrStdout()
 	options.Durability = sqlitebackend.Durability(flags.durability)
 	options.Transport = service.Transport(flags.transport)
 	options.AdminAddrChosen = root.settings.From("admin-addr").Kind != config.Default
-	options.AccessToken, err = flags.resolveAccessToken(root.settings, options.DataDir)
+	options.NewAccessToken = flags.accessToken.makeNew
+	options.AccessToken, _, err = flags.accessToken.resolve(root.settings, options.DataDir)
 	check(err)
 	options.PublicURL, err = parsePublicURL(flags.publicURL)
 	check(err)
@@ -184,17 +180,12 @@ func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (serv
 // onlyForFolders and onlyForFiles are the flags that make no sense in the other mode.
 var (
 	onlyForFolders = []string{"max-open-databases", "database-idle-timeout", "trash-retention"}
-	onlyForFiles   = []string{"read-only", "access-token", "access-token-file", "new-access-token"}
+	onlyForFiles   = []string{"read-only", flagAccessToken, flagAccessTokenFile, flagNewAccessToken}
 )
 
 // checkMode fails for flags that make no sense, by themselves or together.
 func (flags serveFlags) checkMode(settings *config.Settings, dataDir string) error {
-	var errs []error
-	file, folder := settings.ChosenBy(flagSQLitePath).Kind, settings.ChosenBy(flagDataDir).Kind
-	if file == folder && (file == config.Flag || file == config.File) {
-		errs = append(errs, errors.New("--data-dir and --sqlite-path are both given: leave one of them out; "+
-			"\"kvconnect db adopt FILE\" takes a file over into a data folder"))
-	}
+	errs := []error{checkOnePlace(settings)}
 	for _, name := range onlyForFolders {
 		if dataDir == "" && settings.ChosenBy(name).Kind != config.Default {
 			errs = append(errs, fmt.Errorf("--%s is for a data folder: name one with --data-dir", name))
@@ -240,38 +231,6 @@ func addIdentityFlags(f *pflag.FlagSet, identity *service.IdentityOptions) {
 		"the `claim` that names the database, by name or id")
 	f.StringVar(&identity.ScopeClaim, "jwt-claim-scope", auth.DefaultScopeClaim,
 		"the `claim` that holds the scope: read or write")
-}
-
-// resolveAccessToken gives the token that the user chose, or "" for none. What is given in the
-// place that counts for more does.
-func (flags serveFlags) resolveAccessToken(settings *config.Settings, dataDir string) (token string, err error) {
-	if dataDir != "" {
-		return secretFromEnv("master token", envMasterToken, envMasterTokenFile)
-	}
-	tokenSource, fileSource := settings.ChosenBy("access-token"), settings.ChosenBy("access-token-file")
-	given, inFile, source := tokenSource.Kind, fileSource.Kind, "--access-token"
-	switch {
-	case given == config.Flag && flags.accessToken == "":
-		return "", errors.New("--access-token is empty: leave it out to have a token made")
-	case given != config.Flag && flags.options.NewAccessToken, given == config.Default && inFile == config.Default:
-		return "", nil
-	case given == config.Variable && inFile == config.Variable:
-		return "", fmt.Errorf("%s and %s are both set: unset one of them", tokenSource.Name, fileSource.Name)
-	case given == inFile:
-		return "", errors.New("--access-token and --access-token-file are both set: leave one of them out")
-	case given > inFile:
-		token = flags.accessToken
-	default:
-		source = "--access-token-file"
-		token, err = readSecret("access token", flags.accessTokenFile)
-	}
-	if err == nil {
-		_, err = auth.HashAccessToken(token)
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", source, err)
-	}
-	return token, nil
 }
 
 func parsePublicURL(text string) (*url.URL, error) {

@@ -66,6 +66,10 @@ type Options struct {
 	PublicURL      *url.URL
 	TrustedProxies []netip.Prefix
 
+	// NotifySocket is where a service manager wants to be told how far the server is, as
+	// systemd says it in NOTIFY_SOCKET; "" for nowhere.
+	NotifySocket string
+
 	// Version and Revision are what the log says is running; Revision is that of the version
 	// control, "" if it is not known.
 	Version, Revision string

@@ -58,6 +58,7 @@ func Run(ctx context.Context, options Options) (err error) {
 		store.attributes(),
 		[]any{"durability", string(options.Durability), "transport", string(options.Transport), "tls", shown != nil},
 	)...)
+	supervisor{options.NotifySocket, options.Logger}.ready("serving " + listeners.main.Addr().String())
 	houseCtx, leave := context.WithCancel(ctx)
 	var house sync.WaitGroup
 	house.Go(func() { store.keepHouse(houseCtx) })

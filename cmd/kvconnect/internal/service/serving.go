@@ -89,6 +89,7 @@ func (s *serving) carriers() []carried {
 // drain has all requests under way answered. The carrier of operators goes last, to tell that
 // the others are draining.
 func (s *serving) drain(ctx context.Context, all []carried) (drained bool, err error) {
+	supervisor{s.options.NotifySocket, s.options.Logger}.stopping("draining")
 	s.server.Drain()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()

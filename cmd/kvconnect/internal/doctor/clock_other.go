@@ -1,0 +1,6 @@
+//go:build !linux
+
+package doctor
+
+// isUnsynchronised is not known here.
+func isUnsynchronised() bool { return false }
