@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,7 @@ import (
 	"github.com/kvconnect/kvconnect/auth"
 	"github.com/kvconnect/kvconnect/control"
 	"github.com/kvconnect/kvconnect/databases"
+	"github.com/kvconnect/kvconnect/protocol"
 	"github.com/kvconnect/kvconnect/sqlitebackend"
 )
 
@@ -95,6 +97,8 @@ type Dir struct {
 	changing sync.Mutex
 	isClosed bool // guarded by changing
 
+	diskFaults diskFaults
+
 	mu   sync.Mutex
 	open map[uuid.UUID]*sqlitebackend.Backend // guarded by mu
 }
@@ -107,7 +111,10 @@ func Open(ctx context.Context, options Options) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open data folder: %w", err)
 	}
-	d := &Dir{path: path, options: options, open: make(map[uuid.UUID]*sqlitebackend.Backend)}
+	d := &Dir{
+		path: path, options: options, open: make(map[uuid.UUID]*sqlitebackend.Backend),
+		diskFaults: diskFaults{now: options.Now, logger: options.Logger},
+	}
 	if err := d.makeFolders(); err != nil {
 		return nil, fmt.Errorf("open data folder %s: %w", path, err)
 	}
@@ -238,8 +245,22 @@ func (d *Dir) Close() error {
 	return errors.Join(d.pool.Close(), d.control.Close())
 }
 
-// check fails if the folder cannot be used.
-func (d *Dir) check(context.Context) error {
-	_, err := os.Stat(filepath.Join(d.path, controlFile))
-	return err
+// check fails if the folder cannot be used: if the control database cannot be read, or if a
+// database that is open found that the disk is full or read-only, which the others will find
+// too. Of what ails the file of one database its log and its clients are told; for that, the
+// server must not be taken away from all others.
+func (d *Dir) check(ctx context.Context) error {
+	if err := d.control.Check(ctx); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	open := slices.Collect(maps.Values(d.open))
+	d.mu.Unlock()
+	for _, backend := range open {
+		err := backend.Trouble()
+		if errors.Is(err, protocol.ErrDiskFull) || errors.Is(err, protocol.ErrDiskReadOnly) {
+			return err
+		}
+	}
+	return nil
 }

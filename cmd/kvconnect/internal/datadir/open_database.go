@@ -20,9 +20,19 @@ func (d *Dir) databasePath(id uuid.UUID) string {
 	return filepath.Join(d.path, databasesFolder, id.String()+databaseSuffix)
 }
 
-// openDatabase opens a database for the pool. Its file must be there and hold it: one that is
-// lost must not come back empty.
+// openDatabase opens a database for the pool.
 func (d *Dir) openDatabase(_ context.Context, id uuid.UUID) (kvconnect.Backend, error) {
+	backend, err := d.openFile(id)
+	if err != nil {
+		d.diskFaults.note(id, err)
+		return nil, err
+	}
+	return backend, nil
+}
+
+// openFile opens the file of a database. It must be there and hold it: one that is lost must
+// not come back empty.
+func (d *Dir) openFile(id uuid.UUID) (kvconnect.Backend, error) {
 	database, known := d.control.Database(id.String())
 	if !known {
 		return nil, protocol.ErrUnknownDatabase
@@ -74,6 +84,9 @@ func wrongDatabase(path string, held uuid.UUID) error {
 func damagedOrUnavailable(err error) error {
 	if sqlitebackend.IsDamage(err) {
 		return fmt.Errorf("%w: %w", protocol.ErrDamaged, err)
+	}
+	if cause := sqlitebackend.DiskError(err); cause != nil {
+		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return fmt.Errorf("%w: %w", protocol.ErrUnavailable, err)
 }

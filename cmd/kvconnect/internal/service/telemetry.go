@@ -121,7 +121,7 @@ func databasesOf(open []*sqlitebackend.Backend) []metrics.Database {
 		}
 		databases = append(databases, metrics.Database{
 			ID: backend.DatabaseID(), FileBytes: gauges.FileBytes, WALBytes: gauges.WALBytes,
-			Keys: gauges.Keys, ReadOnly: gauges.ReadOnly,
+			Keys: gauges.Keys, ReadOnly: gauges.ReadOnly, Unwritable: backend.Trouble() != nil,
 		})
 	}
 	return databases
