@@ -34,7 +34,7 @@ func (a *accessTokenFlags) addTo(f *pflag.FlagSet) {
 // is given in the place that counts for more does. With a data folder it is the master token.
 func (a *accessTokenFlags) resolve(settings *config.Settings, dataDir string) (token, file string, err error) {
 	if dataDir != "" {
-		token, err = secretFromEnv("master token", envMasterToken, envMasterTokenFile)
+		token, err = accessTokenFromEnv("master token", envMasterToken, envMasterTokenFile)
 		return token, os.Getenv(envMasterTokenFile), err
 	}
 	tokenSource, fileSource := settings.ChosenBy(flagAccessToken), settings.ChosenBy(flagAccessTokenFile)

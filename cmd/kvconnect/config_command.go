@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"os"
 
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/config"
@@ -48,12 +48,7 @@ func newConfigCheckCommand(root *rootOptions) *cobra.Command {
 				out.row(variable, "(not shown)", variable)
 			}
 		}
-		for _, warning := range root.warnings {
-			if _, err := fmt.Fprintln(command.ErrOrStderr(), "warning:", warning); err != nil {
-				return err
-			}
-		}
-		return out.flush()
+		return errors.Join(root.writeWarnings(command.ErrOrStderr()), out.flush())
 	})
 	command.Use = "check"
 	command.Short = "Check the settings of a server, and show them"

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -33,25 +34,48 @@ func (o *rootOptions) configure(command *cobra.Command) error {
 	if command.Annotations[annotationNoConfig] != "" || isOfCobra(command) {
 		return nil
 	}
-	if o.configPath == "" {
-		o.configPath = os.Getenv(envConfig)
-	}
-	var entries *config.Entries
-	if o.configPath != "" {
-		var err error
-		if entries, err = config.ReadFile(o.configPath); err != nil {
-			return err
-		}
+	entries, err := o.readConfig(command)
+	if err != nil {
+		return err
 	}
 	keys := settingsOf(command.Root())
-	var err error
 	o.settings, err = config.Resolve(settingsOfCommand(command), entries, os.Getenv)
+	o.folderUnclear = o.settings.IsUnusable(flagDataDir) || slices.Contains(config.MeantKeys(keys, entries), flagDataDir)
 	o.misset = errors.Join(config.CheckKeys(keys, entries), err)
 	if o.misset != nil && command.Annotations[annotationServes] == "" {
 		return o.misset
 	}
 	for _, m := range config.MisspeltVariables(os.Environ(), keys, otherVariables()...) {
 		o.warnings = append(o.warnings, fmt.Sprintf("the variable %s is not used: is %s meant?", m.Variable, m.Meant))
+	}
+	return nil
+}
+
+// readConfig reads the file that a flag or a variable names; nil if there is none.
+func (o *rootOptions) readConfig(command *cobra.Command) (*config.Entries, error) {
+	if o.configPath != "" {
+		return config.ReadFile(o.configPath)
+	}
+	if command.Flags().Changed(flagConfig) {
+		return nil, errors.New("--config is empty: name a file, or leave it out")
+	}
+	path := os.Getenv(envConfig)
+	if path == "" {
+		return nil, nil
+	}
+	entries, err := config.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w (the file is named by %s)", err, envConfig)
+	}
+	return entries, nil
+}
+
+// writeWarnings tells people of what stops nobody.
+func (o *rootOptions) writeWarnings(w io.Writer) error {
+	for _, warning := range o.warnings {
+		if _, err := fmt.Fprintln(w, "warning:", warning); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -11,5 +11,5 @@ func addConnectionFlags(f *pflag.FlagSet, limits *service.ConnectionLimits) {
 		"the `number` of connections that may be open at once; those beyond are refused with a 503; "+
 			"it is lower if the limit of open files is; 0 for as many as that allows")
 	f.IntVar(&limits.MaxPerAddress, "max-connections-per-address", 0,
-		"the same for one address of clients; not for a server behind a proxy, whose address would be that of all; 0 for no bound")
+		"the `number` of connections that one address of clients may have; not for a server behind a proxy, whose address would be that of all; 0 for no bound")
 }

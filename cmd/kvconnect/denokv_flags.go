@@ -17,7 +17,7 @@ const (
 )
 
 // noReplica is what to do in place of what denokv does with S3.
-const noReplica = "kvconnect does not follow a database of Deno Deploy: leave it out, and for backups use those of SQLite, see docs/configuration.md"
+const noReplica = "kvconnect does not follow a database of Deno Deploy: leave it out, and for backups use those of SQLite, see \"Back up\" in docs/operations.md"
 
 // denokvFlags are those of denokv's serve that this program has no use for, hidden from help.
 // Without them a command line of denokv would fail with no more than that a flag is unknown.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/doctor"
@@ -10,7 +11,7 @@ import (
 
 const doctorLong = `Look at what a server needs, and say what to do about what is not as it should be: the
 file of the database or the data folder, permissions, free space, integrity, addresses, the
-access token, the clock, limits of the system.
+access token, the certificate, the clock, limits of the system.
 
 It changes nothing, and works while a server runs and while none does. Run it as the user
 that the server runs as, with the flags and the environment of the server. The databases are
@@ -38,7 +39,7 @@ func newDoctorCommand(root *rootOptions) *cobra.Command {
 		Example: doctorExample,
 		Args:    cobra.NoArgs,
 
-		Annotations: takesSettings("addr", "admin-addr", flagAccessToken, flagAccessTokenFile),
+		Annotations: takesSettings("addr", "admin-addr", "read-only", flagAccessToken, flagAccessTokenFile),
 		RunE:        func(command *cobra.Command, _ []string) error { return flags.run(command, root) },
 	}
 	f := command.Flags()
@@ -46,6 +47,7 @@ func newDoctorCommand(root *rootOptions) *cobra.Command {
 	f.StringVar(&flags.options.AdminAddr, "admin-addr", service.DefaultAdminAddr,
 		"the `address` of the server for operators; empty for none")
 	flags.accessToken.addTo(f)
+	f.BoolVar(&flags.options.ReadOnly, "read-only", false, "the server only reads the file, and need not be able to write")
 	f.BoolVar(&flags.options.Thorough, "full", false,
 		"compare each index with its table too, and look into all databases of a folder; takes several times longer")
 	f.BoolVar(&flags.asJSON, "json", false, "print JSON")
@@ -55,12 +57,19 @@ func newDoctorCommand(root *rootOptions) *cobra.Command {
 func (flags *doctorFlags) run(command *cobra.Command, root *rootOptions) error {
 	options := flags.options
 	options.SQLitePath, options.DataDir = root.sqlitePath, root.folder()
-	if err := checkOnePlace(root.settings); err != nil {
-		return err
+	if err := errors.Join(root.checkOnePlace(), root.writeWarnings(command.ErrOrStderr())); err != nil {
+		return root.settings.Explain(err)
 	}
 	// That the token cannot be found is a finding.
 	options.Token.Value, options.Token.File, options.Token.Err = flags.accessToken.resolve(root.settings, options.DataDir)
+	options.Token.Err = root.settings.Explain(options.Token.Err)
+	options.ReadOnly = options.ReadOnly && options.DataDir == "" // as in serve, it is for one file
 	report := doctor.Run(command.Context(), options)
+	for i, finding := range report.Findings {
+		if finding.Advice != "" {
+			report.Findings[i].Advice = root.settings.Explain(errors.New(finding.Advice)).Error()
+		}
+	}
 	write := report.WriteText
 	if flags.asJSON {
 		write = report.WriteJSON

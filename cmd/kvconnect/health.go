@@ -26,7 +26,7 @@ const healthExample = `  kvconnect health
 // maxHealthBytes is more than a server has to say.
 const maxHealthBytes = 4 << 10
 
-func newHealthCommand() *cobra.Command {
+func newHealthCommand(root *rootOptions) *cobra.Command {
 	var adminAddr, serverURL string
 	var timeout time.Duration
 	command := &cobra.Command{
@@ -40,11 +40,11 @@ func newHealthCommand() *cobra.Command {
 		RunE: func(command *cobra.Command, _ []string) error {
 			target, err := readyURL(adminAddr, serverURL)
 			if err != nil {
-				return err
+				return root.settings.Explain(err)
 			}
 			ctx, cancel := context.WithTimeout(command.Context(), timeout)
 			defer cancel()
-			return askReady(ctx, target, command.OutOrStdout())
+			return root.settings.Explain(askReady(ctx, target, command.OutOrStdout()))
 		},
 	}
 	f := command.Flags()
@@ -78,7 +78,7 @@ func askReady(ctx context.Context, target string, out io.Writer) (err error) {
 	}
 	reply, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("the server does not answer: %w", err)
+		return fmt.Errorf("the server does not answer: %w: start it, or name where it listens with --admin-addr or --url", err)
 	}
 	defer func() { err = errors.Join(err, reply.Body.Close()) }()
 	text, err := io.ReadAll(io.LimitReader(reply.Body, maxHealthBytes))

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+
+	"github.com/kvconnect/kvconnect/access"
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/admin"
 	"github.com/spf13/pflag"
 )
@@ -27,6 +30,18 @@ func (l *limitFlags) addTo(f *pflag.FlagSet, whose string, withFile bool) {
 		f.Var(&l.fileBytes, flagMaxFileSize,
 			"the `size` that the file of "+whose+" may have, such as 500MB or 2GiB, beyond which writes are refused; 0 for no bound")
 	}
+}
+
+// check fails for each that makes no sense.
+func (l *limitFlags) check() error {
+	var errs []error
+	if (access.Limits{RequestsPerSecond: l.requestsPerSecond}).Validate() != nil {
+		errs = append(errs, errors.New("--"+flagMaxRequests+": give a number above 0, or 0 for no bound"))
+	}
+	if l.watches < 0 {
+		errs = append(errs, errors.New("--"+flagMaxWatches+": give a number from 1 on, or 0 for no bound"))
+	}
+	return errors.Join(errs...) // a size cannot be negative
 }
 
 func (l *limitFlags) limits() admin.Limits {

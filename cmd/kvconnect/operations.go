@@ -72,7 +72,8 @@ func (f *adminFlags) open(command *cobra.Command, mayCreate bool) (admin.Operati
 		return nil, nil, errors.New("name the data folder with --data-dir DIR (env " + envDataDir +
 			"), or a server with --admin-url URL (env " + envAdminURL + ")")
 	default:
-		return openDataDir(command.Context(), f.root.dataDir, mayCreate, command.ErrOrStderr())
+		operations, closeThem, err := openDataDir(command.Context(), f.root.dataDir, mayCreate, command.ErrOrStderr())
+		return operations, closeThem, f.root.settings.Explain(err)
 	}
 }
 

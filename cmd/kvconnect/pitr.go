@@ -19,7 +19,7 @@ func newPitrCommand() *cobra.Command {
 		DisableFlagParsing: true,
 		RunE: func(*cobra.Command, []string) error {
 			return errors.New("pitr: kvconnect has no point-in-time recovery: back up the file the SQLite way, with sqlite3 FILE \".backup COPY\", " +
-				"and put the copy in its place to go back; see docs/configuration.md")
+				"and put the copy in its place to go back; see \"Back up\" in docs/operations.md")
 		},
 	}
 }

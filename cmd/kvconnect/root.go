@@ -41,6 +41,9 @@ type rootOptions struct {
 	// misset is what the file and the environment have that cannot be used. Commands that
 	// serve tell of it with all that is wrong besides; others fail before they run.
 	misset error
+	// folderUnclear tells that the file or a variable seems to name a data folder, in a way
+	// that cannot be used. Then misset tells of it.
+	folderUnclear bool
 	// warnings are what was found on the way that stops nobody.
 	warnings []string
 }
@@ -67,7 +70,7 @@ func newRootCommand() *cobra.Command {
 	f.StringVar(&options.dataDir, flagDataDir, "", "the `folder` that holds many databases, in place of one file")
 	f.StringVar(&options.configPath, flagConfig, "", "a `file` with settings, in TOML (env "+envConfig+")")
 	root.AddCommand(newServeCommand(&options, options.serve), newDBCommand(&options), newTokenCommand(&options), newKeysCommand(&options),
-		newConfigCommand(&options), newDoctorCommand(&options), newHealthCommand(), newBenchCommand(), newVersionCommand(), newManCommand(), newPitrCommand())
+		newConfigCommand(&options), newDoctorCommand(&options), newHealthCommand(&options), newBenchCommand(), newVersionCommand(), newManCommand(), newPitrCommand())
 	options.completeCommands(root)
 	return root
 }
@@ -80,8 +83,17 @@ func (o *rootOptions) serve(ctx context.Context, options service.Options) error 
 	return service.Run(ctx, options)
 }
 
-// checkOnePlace fails if a file and a folder are named in the same place.
-func checkOnePlace(settings *config.Settings) error {
+// checkOnePlace fails if a file and a folder are named in the same place, and for an empty name
+// on the command line: it comes of a variable of a shell that is not set, and whoever means a
+// folder must not get a new database in another place.
+func (o *rootOptions) checkOnePlace() error {
+	settings := o.settings
+	switch {
+	case settings.From(flagDataDir).Kind == config.Flag && o.dataDir == "":
+		return errors.New("--data-dir is empty: name a folder, or leave it out")
+	case o.sqlitePath == "" && o.folder() == "":
+		return errors.New("--sqlite-path is empty: name a file, or leave it out")
+	}
 	file, folder := settings.ChosenBy(flagSQLitePath).Kind, settings.ChosenBy(flagDataDir).Kind
 	if file == folder && (file == config.Flag || file == config.File) {
 		return errors.New("--data-dir and --sqlite-path are both given: leave one of them out; " +

@@ -138,7 +138,7 @@ func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (serv
 	check(root.misset)
 	options := flags.options
 	options.SQLitePath, options.DataDir = root.sqlitePath, root.folder()
-	check(flags.checkMode(root.settings, options.DataDir))
+	check(flags.checkMode(root, options.DataDir))
 	check(flags.checkIdentity())
 	check(flags.requests.check())
 	check(flags.denokv.check())
@@ -148,8 +148,8 @@ func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (serv
 	check(err)
 	options.Profiles = flags.metrics.profiles
 	options.Limits = access.Limits(flags.limits.limits())
-	check(options.Limits.Validate())
-	options.AdminToken, err = secretFromEnv("admin token", envAdminToken, envAdminTokenFile)
+	check(flags.limits.check())
+	options.AdminToken, err = accessTokenFromEnv("admin token", envAdminToken, envAdminTokenFile)
 	check(err)
 	options.Version, options.Revision = version(), readBuild().Revision
 	options.TLS, err = flags.tls.resolve()
@@ -170,9 +170,13 @@ func (flags serveFlags) resolve(command *cobra.Command, root *rootOptions) (serv
 	check(err)
 	check(options.Validate())
 	if len(errs) > 0 {
+		for _, warning := range root.warnings { // one of them may tell why
+			errs = append(errs, errors.New("warning: "+warning))
+		}
 		return service.Options{}, errors.Join(errs...)
 	}
 	options.Logger = slog.New(handler)
+	root.warnings = append(root.warnings, masterTokenWarnings(options.DataDir)...)
 	root.warnings = append(root.warnings, flags.denokv.warnings(os.Getenv)...)
 	return options, nil
 }
@@ -184,10 +188,11 @@ var (
 )
 
 // checkMode fails for flags that make no sense, by themselves or together.
-func (flags serveFlags) checkMode(settings *config.Settings, dataDir string) error {
-	errs := []error{checkOnePlace(settings)}
+func (flags serveFlags) checkMode(root *rootOptions, dataDir string) error {
+	settings := root.settings
+	errs := []error{root.checkOnePlace()}
 	for _, name := range onlyForFolders {
-		if dataDir == "" && settings.ChosenBy(name).Kind != config.Default {
+		if dataDir == "" && !root.folderUnclear && settings.ChosenBy(name).Kind != config.Default {
 			errs = append(errs, fmt.Errorf("--%s is for a data folder: name one with --data-dir", name))
 		}
 	}
@@ -239,7 +244,10 @@ func parsePublicURL(text string) (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, fmt.Errorf("--public-url %q: give an address such as https://kv.example.com", text)
+		if err == nil {
+			text = u.Redacted()
+		}
+		return nil, fmt.Errorf("--public-url %q: give an address such as https://kv.example.com, without a user and a query", text)
 	}
 	return u, nil
 }

@@ -22,10 +22,15 @@ type expiryWarner struct {
 	expired  bool      // what was said then
 }
 
+// ExpiresSoon tells whether a certificate should have been renewed by now, or has expired.
+func ExpiresSoon(leaf *x509.Certificate, now time.Time) bool {
+	return leaf.NotAfter.Sub(now) < min(expiresSoon, leaf.NotAfter.Sub(leaf.NotBefore)/lastQuarter)
+}
+
 // look warns, if there is reason to and it was not said of late. attributes are further ones.
 func (w *expiryWarner) look(leaf *x509.Certificate, now time.Time, attributes ...any) {
 	left := leaf.NotAfter.Sub(now)
-	if left >= min(expiresSoon, leaf.NotAfter.Sub(leaf.NotBefore)/lastQuarter) {
+	if !ExpiresSoon(leaf, now) {
 		w.warnedAt, w.expired = time.Time{}, false
 		return
 	}

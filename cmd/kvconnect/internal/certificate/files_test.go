@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -203,6 +204,12 @@ func TestFilesNotTaken(t *testing.T) {
 			t.Helper()
 			write(t, f.cert, renewed.certificate[:len(renewed.certificate)/2])
 		}, "no certificate"},
+		"issuers cut short": {func(t *testing.T, f *files, renewed issued) {
+			t.Helper()
+			issuer := issue(t, 300*day, "issuer.example.com").certificate
+			write(t, f.cert, slices.Concat(renewed.certificate, issuer[:len(issuer)/2]))
+			write(t, f.key, renewed.key)
+		}, "not all of the certificates"},
 		"removed": {func(t *testing.T, f *files, _ issued) {
 			t.Helper()
 			if err := os.Remove(f.key); err != nil {

@@ -16,6 +16,9 @@ var (
 	// ErrNoCertificate is of a file without a certificate in PEM.
 	ErrNoCertificate = errors.New("there is no certificate in the file: name the one in PEM that begins with " +
 		"-----BEGIN CERTIFICATE-----, which certbot calls fullchain.pem")
+	// ErrCutShort is of a file that ends within a certificate, or has one that cannot be read.
+	ErrCutShort = errors.New("not all of the certificates in the file are whole: clients need those of the issuers too; " +
+		"write the file anew")
 	// ErrNoKey is of a file without a private key in PEM.
 	ErrNoKey = errors.New("there is no private key in the file: name the one in PEM that begins with " +
 		"-----BEGIN PRIVATE KEY----- or the like, which certbot calls privkey.pem")
@@ -63,6 +66,9 @@ func (d pairData) parse(certificatePath, keyPath string) (*tls.Certificate, erro
 	if !holds(d.certificate, func(b *pem.Block) bool { return b.Type == certificateType }) {
 		return nil, fmt.Errorf("%s: %w", certificatePath, ErrNoCertificate)
 	}
+	if !isWhole(d.certificate) {
+		return nil, fmt.Errorf("%s: %w", certificatePath, ErrCutShort)
+	}
 	if holds(d.key, isEncryptedKey) {
 		return nil, fmt.Errorf("%s: %w", keyPath, ErrKeyEncrypted)
 	}
@@ -84,6 +90,17 @@ func holds(data []byte, is func(*pem.Block) bool) bool {
 		}
 	}
 	return false
+}
+
+// isWhole tells whether all blocks that begin can be read: others are passed over in silence,
+// and who writes a file may be halfway.
+func isWhole(data []byte) bool {
+	blocks := 0
+	holds(data, func(*pem.Block) bool {
+		blocks++
+		return false
+	})
+	return blocks == bytes.Count(data, []byte("-----BEGIN "))
 }
 
 func isKey(b *pem.Block) bool { return strings.HasSuffix(b.Type, "PRIVATE KEY") }

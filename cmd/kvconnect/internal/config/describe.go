@@ -1,6 +1,8 @@
 package config
 
 import (
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -9,7 +11,8 @@ import (
 // Setting is the value of a flag, and where it comes from.
 type Setting struct {
 	Name string
-	// Value is as it would stand in the file; of a secret it only tells whether there is one.
+	// Value is as it would stand in the file; of a secret it only tells whether there is one,
+	// and a password in a URL is left out.
 	Value string
 	From  Source
 }
@@ -21,13 +24,24 @@ func (s *Settings) Describe() []Setting {
 		if flag.Hidden {
 			return
 		}
-		value := literal(flag, currentTexts(flag))
+		value := literal(flag, withoutPasswords(currentTexts(flag)))
 		if IsSecret(flag) && flag.Value.String() != "" {
 			value = "(not shown)"
 		}
 		all = append(all, Setting{Name: flag.Name, Value: value, From: s.From(flag.Name)})
 	})
 	return all
+}
+
+// withoutPasswords gives the texts with xxxxx for the password of each URL that has one.
+func withoutPasswords(texts []string) []string {
+	shown := slices.Clone(texts)
+	for i, text := range shown {
+		if u, err := url.Parse(text); err == nil && u.User != nil {
+			shown[i] = u.Redacted()
+		}
+	}
+	return shown
 }
 
 // currentTexts gives the value of a flag as texts, of a list one for each element.

@@ -26,7 +26,8 @@ type entry struct {
 }
 
 // ReadFile reads a file in TOML. It fails for what is no TOML and for a key that is there
-// twice, with the line and the column.
+// twice, with the line and the column. A byte order mark before it, as some editors write one,
+// counts for nothing.
 func ReadFile(path string) (*Entries, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -46,6 +47,10 @@ func ReadFile(path string) (*Entries, error) {
 
 // Parse is ReadFile with the text of the file at path, which nobody else may read.
 func Parse(path string, text []byte) (*Entries, error) {
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		return nil, fmt.Errorf("%s:1:1: this is no TOML, but UTF-16: save the file as UTF-8", path)
+	}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	var values map[string]any
 	if err := toml.Unmarshal(text, &values); err != nil {
 		return nil, syntaxError(path, err)

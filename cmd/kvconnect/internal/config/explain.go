@@ -6,11 +6,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
 
 // Explain adds to an error where the settings that it names come from, if that is not the
-// command line. Errors name settings as flags, with the dashes. It keeps nil, and the lines of
-// errors that were joined apart.
+// command line. Errors name settings as flags, with the dashes, and files and folders by their
+// paths. It keeps nil, and the lines of errors that were joined apart.
 func (s *Settings) Explain(err error) error {
 	if err == nil {
 		return nil
@@ -25,9 +27,9 @@ func (s *Settings) Explain(err error) error {
 		}
 	}
 	var origins []string
-	for _, match := range flagInText().FindAllStringSubmatch(err.Error(), -1) {
-		if source := s.sources[match[1]]; source.Kind == File || source.Kind == Variable {
-			if origin := match[1] + source.isSet(); !slices.Contains(origins, origin) {
+	for _, name := range append(s.flagsIn(err.Error()), s.pathsIn(err.Error())...) {
+		if source := s.sources[name]; source.Kind == File || source.Kind == Variable {
+			if origin := name + source.isSet(); !slices.Contains(origins, origin) {
 				origins = append(origins, origin)
 			}
 		}
@@ -38,7 +40,29 @@ func (s *Settings) Explain(err error) error {
 	return fmt.Errorf("%w (%s)", err, strings.Join(origins, ", "))
 }
 
-func flagInText() *regexp.Regexp { return regexp.MustCompile(`--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)`) }
+// flagsIn gives what a text has with the dashes of a flag before it.
+func (s *Settings) flagsIn(text string) (names []string) {
+	for _, match := range regexp.MustCompile(`--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)`).FindAllStringSubmatch(text, -1) {
+		names = append(names, match[1])
+	}
+	return names
+}
+
+// pathsIn gives the flags whose value is a path that stands in a text. Their help calls the
+// value a file or a folder.
+func (s *Settings) pathsIn(text string) (names []string) {
+	s.flags.VisitAll(func(flag *pflag.Flag) {
+		value, path := "", flag.Value.String()
+		if s.sources[flag.Name].Kind != Default && path != "" {
+			value, _ = pflag.UnquoteUsage(flag)
+		}
+		if (value == "file" || value == "folder") &&
+			regexp.MustCompile(`(?:^|[\s/"])`+regexp.QuoteMeta(path)+`(?:$|[\s/:;,"])`).MatchString(text) {
+			names = append(names, flag.Name)
+		}
+	})
+	return names
+}
 
 func textsOf(errs []error) []string {
 	texts := make([]string, len(errs))

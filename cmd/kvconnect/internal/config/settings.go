@@ -13,6 +13,8 @@ import (
 type Settings struct {
 	flags   *pflag.FlagSet
 	sources map[string]Source // of those that are not the default
+	// unusable are the flags for which a file or a variable has what cannot be used.
+	unusable []string
 }
 
 // Resolve gives each flag the value of the place that counts most, and tells where that is.
@@ -29,6 +31,7 @@ func Resolve(flags *pflag.FlagSet, entries *Entries, lookup func(string) string)
 		source, err := resolve(flag, entries, lookup)
 		if err != nil {
 			errs = append(errs, err)
+			s.unusable = append(s.unusable, flag.Name)
 		}
 		if source.Kind != Default {
 			s.sources[flag.Name] = source
@@ -124,6 +127,9 @@ func valueInEnvironment(flag *pflag.Flag, lookup func(string) string) (variable,
 // From gives where the value of a flag comes from.
 func (s *Settings) From(name string) Source { return s.sources[name] }
 
+// IsUnusable tells whether a file or a variable has something for a flag that cannot be used.
+func (s *Settings) IsUnusable(name string) bool { return slices.Contains(s.unusable, name) }
+
 // ChosenBy is From, but gives the default for what a variable or a file repeats of it: a file
 // that lists every setting chooses none of them.
 func (s *Settings) ChosenBy(name string) Source {
@@ -137,24 +143,45 @@ func (s *Settings) ChosenBy(name string) Source {
 // CheckKeys fails for keys that no flag of the set has, with what may have been meant.
 // entries may be nil.
 func CheckKeys(flags *pflag.FlagSet, entries *Entries) error {
-	if entries == nil {
-		return nil
+	unknown, names := unknownKeys(flags, entries)
+	errs := make([]error, len(unknown))
+	for i, key := range unknown {
+		errs[i] = unknownKey(entries, key, names)
 	}
-	var names []string
+	return errors.Join(errs...)
+}
+
+// MeantKeys gives what the keys that CheckKeys fails for may have been meant to be. What follows
+// from the want of one of them need not be told.
+func MeantKeys(flags *pflag.FlagSet, entries *Entries) []string {
+	unknown, names := unknownKeys(flags, entries)
+	var meant []string
+	for _, key := range unknown {
+		if near, found := nearest(key, names); found {
+			meant = append(meant, near)
+		}
+	}
+	return meant
+}
+
+// unknownKeys gives the keys that no flag has, and the names of those that a file can set.
+func unknownKeys(flags *pflag.FlagSet, entries *Entries) (unknown, names []string) {
 	flags.VisitAll(func(flag *pflag.Flag) {
 		if IsConfigurable(flag) {
 			names = append(names, flag.Name)
 		}
 	})
-	var errs []error
+	if entries == nil {
+		return nil, names
+	}
 	for _, key := range entries.order {
 		flag := flags.Lookup(key)
 		if slices.Contains(names, key) || flag != nil && !flag.Hidden { // of which Resolve tells
 			continue
 		}
-		errs = append(errs, unknownKey(entries, key, names))
+		unknown = append(unknown, key)
 	}
-	return errors.Join(errs...)
+	return unknown, names
 }
 
 func unknownKey(entries *Entries, key string, names []string) error {

@@ -147,6 +147,9 @@ func TestMistakes(t *testing.T) {
 		"variable":           {"", map[string]string{"KVCONNECT_MAX_NUMBER": "x"}, `KVCONNECT_MAX_NUMBER: "x": give a whole number`},
 		"contradiction":      {"", map[string]string{"KVCONNECT_SECRET": "x", "OLD_SECRET": "y"}, "KVCONNECT_SECRET and OLD_SECRET are both set, and differ: unset one of them"},
 		"both and the same":  {"", map[string]string{"KVCONNECT_SECRET": "x", "OLD_SECRET": "x"}, ""},
+		"byte order mark":    {"\xef\xbb\xbfaddr = \"a\"\nadrr = 1", nil, `kv.toml:2: unknown key "adrr": did you mean "addr"?`},
+		"UTF-16":             {"\xff\xfea\x00", nil, "kv.toml:1:1: this is no TOML, but UTF-16: save the file as UTF-8"},
+		"lines of Windows":   {"addr = \"a\"\r\nadrr = 1\r\n", nil, `kv.toml:2: unknown key "adrr": did you mean "addr"?`},
 		"twice":              {"addr = \"a\"\n  addr = \"b\"", nil, "kv.toml:2:3: this is no TOML: key addr is already defined"},
 		"no TOML":            {"addr = a:1", nil, "kv.toml:1:8: this is no TOML: unexpected character U+0061 'a' at start of value"},
 		"below the better":   {"max-number = 1.5", map[string]string{"KVCONNECT_MAX_NUMBER": "2"}, "kv.toml:1: max-number: give a whole number"},
@@ -179,15 +182,40 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// Files and folders are named in errors by their paths.
+func TestExplainPaths(t *testing.T) {
+	t.Parallel()
+	f := newFlags(t)
+	f.String("data", "", "a `folder`")
+	f.String("more", "more", "a `file`")
+	settings, said := f.resolve(t, "data = \"kv\"\naddr = \"nothing\"\n", nil)
+	if said != "" {
+		t.Fatal(said)
+	}
+	origin := " (data is set in " + settings.From("data").Name + ")"
+	for text, want := range map[string]string{
+		"open kv: no such file":            origin,
+		"open \"/srv/kv/control\": denied": origin,
+		"kvconnect: no more of nothing":    "",
+	} {
+		if got := settings.Explain(errors.New(text)).Error(); got != text+want {
+			t.Errorf("it says %q, want %q", got, text+want)
+		}
+	}
+}
+
 func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
-	settings, said := newFlags(t).resolve(t, "secret = \"abcdef\"", nil)
+	settings, said := newFlags(t).resolve(t, "secret = \"abcdef\"\naddr = \"https://ada:abcdef@host/keys\"", nil)
 	if said != "" {
 		t.Fatal(said)
 	}
 	for _, setting := range settings.Describe() {
 		if setting.Name == "secret-door" || strings.Contains(setting.Value, "abcdef") {
 			t.Errorf("%+v is shown", setting)
+		}
+		if setting.Name == "addr" && setting.Value != `"https://ada:xxxxx@host/keys"` {
+			t.Errorf("%+v", setting)
 		}
 	}
 }

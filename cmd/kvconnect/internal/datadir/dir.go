@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -116,7 +117,7 @@ func Open(ctx context.Context, options Options) (*Dir, error) {
 		diskFaults: diskFaults{now: options.Now, logger: options.Logger},
 	}
 	if err := d.makeFolders(); err != nil {
-		return nil, fmt.Errorf("open data folder %s: %w", path, err)
+		return nil, fmt.Errorf("open data folder %s: %w", path, advised(err))
 	}
 	d.control, err = control.Open(ctx, filepath.Join(path, controlFile), control.Options{
 		Now: options.Now, DefaultLimits: options.DefaultLimits, Logger: options.Logger,
@@ -165,6 +166,18 @@ func (d *Dir) makeFolders() error {
 		}
 	}
 	return nil
+}
+
+// advised says what to do about an error of a folder.
+func advised(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%w: it is a file: name a folder", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: run this as the user that the folder belongs to, as the server does, or give it to this user with chown", err)
+	default:
+		return err
+	}
 }
 
 // refuseWithoutControl fails for a folder in which no control database may be made.

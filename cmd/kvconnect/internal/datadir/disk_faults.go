@@ -29,13 +29,22 @@ func (f *diskFaults) note(id uuid.UUID, err error) {
 	if sqlitebackend.DiskError(err) == nil {
 		return
 	}
+	if failed := f.untold(); failed > 0 {
+		f.logger.Error("databases cannot be opened", "failed_openings", failed, "last_database_id", id.String(), "error", err)
+	}
+}
+
+// untold counts one more, and gives how many the log is to be told of; 0 if it was told a
+// short time ago.
+func (f *diskFaults) untold() (failed int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failed++
 	now := f.now()
 	if !f.loggedAt.IsZero() && now.Sub(f.loggedAt) < diskFaultPause {
-		return
+		return 0
 	}
-	f.logger.Error("databases cannot be opened", "failed_openings", f.failed, "last_database_id", id.String(), "error", err)
+	failed = f.failed
 	f.loggedAt, f.failed = now, 0
+	return failed
 }

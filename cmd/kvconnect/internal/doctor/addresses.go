@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,8 @@ const (
 type server struct {
 	url    string
 	client *http.Client
+	// certificate is what it showed with its last answer; nil without TLS.
+	certificate *x509.Certificate
 }
 
 // checkAddresses finds out who listens.
@@ -75,9 +78,11 @@ func (e *examination) checkServer(ctx context.Context, check, addr, flag string)
 		switch text = strings.TrimSpace(text); {
 		case err == nil && status == http.StatusOK && strings.HasPrefix(text, "ready"):
 			e.ok(check, "a kvconnect runs at %s and is ready", addr)
+			e.checkCertificate(s.certificate)
 			return s
 		case err == nil && status == http.StatusServiceUnavailable && strings.HasPrefix(text, "not ready"):
 			e.fail(check, fmt.Sprintf("the kvconnect at %s is %s", addr, firstLine(text)), "look at its log, and at what fails below")
+			e.checkCertificate(s.certificate)
 			return s
 		}
 	}
@@ -106,6 +111,9 @@ func (s *server) do(ctx context.Context, method, path string, header http.Header
 		return 0, "", err
 	}
 	defer func() { err = errors.Join(err, reply.Body.Close()) }()
+	if reply.TLS != nil {
+		s.certificate = reply.TLS.PeerCertificates[0] // a server shows one
+	}
 	body, err := io.ReadAll(io.LimitReader(reply.Body, maxAnswerBytes))
 	return reply.StatusCode, string(body), err
 }

@@ -31,7 +31,7 @@ func TestVolumeFindings(t *testing.T) {
 		"with few inodes left":       {changed(func(v *volume) { v.freeFiles = littleFiles - 1 }), [3]Status{OK, OK, Fail}},
 	} {
 		var got [3]Status
-		for i, finding := range c.volume.findings(bytes) {
+		for i, finding := range c.volume.findings(bytes, false) {
 			got[i] = finding.Status
 			if (finding.Status == OK) != (finding.Advice == "") {
 				t.Errorf("%s: %s is %s with the advice %q", name, finding.Check, finding.Status, finding.Advice)
@@ -39,6 +39,22 @@ func TestVolumeFindings(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// What only matters to who writes is nothing to a server that only reads.
+func TestVolumeOfAServerThatReads(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		volume volume
+		want   Status
+	}{
+		"full, and mounted for reading": {volume{name: "ext4", readOnly: true, files: 1000}, OK},
+		"over a network":                {volume{name: "nfs", kind: remote}, Warn},
+	} {
+		if got := c.volume.findings(1<<30, true); len(got) != 1 || got[0].Status != c.want {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }

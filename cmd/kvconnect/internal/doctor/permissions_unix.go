@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -36,9 +37,13 @@ func (e *examination) checkPermissions(path string) {
 			return
 		}
 	}
+	needed, inWords := uint32(mayRead|mayWrite), "read and write"
+	if e.options.ReadOnly {
+		needed, inWords = mayRead, "read"
+	}
 	switch folder, err := os.Stat(filepath.Dir(path)); {
-	case syscall.Access(path, mayRead|mayWrite) != nil:
-		e.fail(check, fmt.Sprintf("%s; user %d may not read and write it", described, os.Geteuid()),
+	case isForbidden(path, needed):
+		e.fail(check, fmt.Sprintf("%s; user %d may not %s it", described, os.Geteuid(), inWords),
 			"run the server, and this, as the owner of the file, or give the file to that user with chown")
 	case mode&allOthers&^mayEnter&^mayRead != 0:
 		e.fail(check, described+": everybody may change it", "run: chmod 600 "+path)
@@ -47,6 +52,13 @@ func (e *examination) checkPermissions(path string) {
 	default:
 		e.ok(check, "%s", described)
 	}
+}
+
+// isForbidden tells whether permissions keep this user from using a file in some ways. That
+// its file system can only be read is found by another check, and no owner changes it.
+func isForbidden(path string, ways uint32) bool {
+	err := syscall.Access(path, ways)
+	return err != nil && !errors.Is(err, syscall.EROFS)
 }
 
 // checkFolderPermissions looks at the folder of a database, in which SQLite makes files.
@@ -59,7 +71,7 @@ func (e *examination) checkFolderPermissions(path string) {
 	}
 	described := fmt.Sprintf("%s, mode %04o, owner %d", path, info.Mode().Perm(), ownerOf(info))
 	switch {
-	case syscall.Access(path, mayRead|mayWrite|mayEnter) != nil:
+	case !e.options.ReadOnly && isForbidden(path, mayRead|mayWrite|mayEnter):
 		e.fail(check, fmt.Sprintf("%s; user %d may not make files in it", described, os.Geteuid()),
 			"let the user that the server runs as write in it, with chown")
 	case info.Mode().Perm()&allOthers&mayWrite == 0:

@@ -13,6 +13,8 @@ type Options struct {
 	// SQLitePath is the file of the one-database mode. It means nothing if there is a DataDir.
 	SQLitePath string
 	DataDir    string
+	// ReadOnly says that the server of a file only reads it, and need not be able to write.
+	ReadOnly bool
 	// Addr and AdminAddr are the addresses of a server; AdminAddr may be "" for none.
 	Addr, AdminAddr string
 	// Token is the access token of the file, or the master token of the folder.

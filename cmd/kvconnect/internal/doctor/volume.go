@@ -40,12 +40,18 @@ func (e *examination) checkVolume(folder string, bytes int64) {
 		e.ok("file system", "it cannot be looked at")
 		return
 	}
-	for _, finding := range v.findings(bytes) {
+	for _, finding := range v.findings(bytes, e.options.ReadOnly) {
 		e.report.add(finding)
 	}
 }
 
-func (v volume) findings(bytes int64) []Finding {
+// findings are those of a server with databases of that many bytes. To one that only reads, it
+// does not matter whether there is room, nor whether files can be made.
+func (v volume) findings(bytes int64, readOnly bool) []Finding {
+	if readOnly {
+		v.readOnly = false
+		return []Finding{v.suitability()}
+	}
 	return []Finding{v.suitability(), v.space(bytes), v.room()}
 }
 

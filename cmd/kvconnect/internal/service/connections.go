@@ -16,6 +16,11 @@ const (
 	// maxAdminConnections is the same for the address for operators.
 	maxAdminConnections = 128
 
+	// maxChallengeConnections is the same for certificate authorities, which make a few, on a
+	// port that everybody reaches; of one address there are fewer.
+	maxChallengeConnections           = 64
+	maxChallengeConnectionsPerAddress = 16
+
 	// otherFiles is how many files are open besides connections of clients and databases,
 	// roughly: those of the runtime and of the control database, connections of operators
 	// and those that are being refused.

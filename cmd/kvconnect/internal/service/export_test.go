@@ -6,3 +6,9 @@ import "log/slog"
 func (l ConnectionLimits) Within(openFiles, databases int, logger *slog.Logger) ConnectionLimits {
 	return l.within(openFiles, databases, logger)
 }
+
+// NewChallengeServer and NewAdminServer are the servers beside that of clients.
+var (
+	NewChallengeServer = newChallengeServer
+	NewAdminServer     = newAdminServer
+)

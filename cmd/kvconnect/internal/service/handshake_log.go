@@ -3,11 +3,13 @@ package service
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 )
 
-// handshakeErrors is what net/http begins its words with on a handshake that failed.
-const handshakeErrors = "http: TLS handshake error"
+// handshakeErrors are what net/http begins its words with on a handshake that failed, or on a
+// client that does not go on as agreed.
+var handshakeErrors = []string{"http: TLS handshake error", "http2: server: error reading preface"}
 
 // quietHandshakes is a slog.Handler which makes little of handshakes that failed: anybody can
 // cause that as often as they like.
@@ -15,7 +17,7 @@ type quietHandshakes struct{ slog.Handler }
 
 // Handle implements slog.Handler.
 func (h quietHandshakes) Handle(ctx context.Context, record slog.Record) error {
-	if strings.HasPrefix(record.Message, handshakeErrors) {
+	if slices.ContainsFunc(handshakeErrors, func(begin string) bool { return strings.HasPrefix(record.Message, begin) }) {
 		record.Level = slog.LevelDebug
 		if !h.Enabled(ctx, record.Level) {
 			return nil

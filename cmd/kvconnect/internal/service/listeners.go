@@ -35,6 +35,8 @@ func listen(ctx context.Context, options Options) (*listeners, error) {
 		if l.challenges, err = config.Listen(ctx, "tcp", addr); err != nil {
 			return nil, errors.Join(listenError(err, "--acme-http-addr"), l.close())
 		}
+		l.challenges = ConnectionLimits{Max: maxChallengeConnections, MaxPerAddress: maxChallengeConnectionsPerAddress}.
+			gate(options.Logger).Listen(l.challenges)
 	}
 	if options.AdminAddr == "" {
 		return l, nil

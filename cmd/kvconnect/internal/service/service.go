@@ -15,7 +15,7 @@ import (
 )
 
 // Run serves until ctx ends, then drains. It returns nil after a clean stop.
-func Run(ctx context.Context, options Options) (err error) {
+func Run(ctx context.Context, options Options) error {
 	defer runtime.KeepAlive(raiseHeapFloor())
 	started := time.Now()
 	if err := options.Validate(); err != nil {
@@ -26,20 +26,33 @@ func Run(ctx context.Context, options Options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.close()) }()
+	served, drained, err := serveStore(ctx, options, store, telemetry)
+	err = errors.Join(err, store.close())
+	if served {
+		options.Logger.Info("stopped", slices.Concat(
+			[]any{"version", options.Version}, store.attributes(),
+			[]any{"reason", stopReason(ctx), "drained", drained, "ran_for", time.Since(started).Round(time.Millisecond).String()},
+		)...)
+	}
+	return err
+}
+
+// serveStore serves what is in a store until ctx ends. served tells that it came to that, and
+// drained that no request was cut off in the end.
+func serveStore(ctx context.Context, options Options, store store, telemetry telemetry) (served, drained bool, err error) {
 	shown, challenges, err := openCertificates(options)
 	if err != nil {
-		return err
+		return false, false, err
 	}
 	listeners, err := listen(ctx, options)
 	if err != nil {
-		return err
+		return false, false, err
 	}
 	if err := checkProfiles(options, listeners); err != nil {
-		return errors.Join(err, listeners.close())
+		return false, false, errors.Join(err, listeners.close())
 	}
 	if err := store.settle(listeners); err != nil {
-		return errors.Join(err, listeners.close())
+		return false, false, errors.Join(err, listeners.close())
 	}
 	server := kvconnect.New(kvconnect.Options{
 		Databases:      store.databases(),
@@ -70,9 +83,8 @@ func Run(ctx context.Context, options Options) (err error) {
 		options: options, store: store, listeners: listeners, server: server, telemetry: telemetry,
 		certificates: shown, challenges: challenges,
 	}
-	drained, err := s.run(ctx)
+	drained, err = s.run(ctx)
 	leave()
 	house.Wait()
-	options.Logger.Info("stopped", "reason", stopReason(ctx), "drained", drained, "ran_for", time.Since(started).Round(time.Millisecond).String())
-	return err
+	return true, drained, err
 }

@@ -73,7 +73,7 @@ func (s *serving) carriers() []carried {
 	s.clients = newCarrier(s.options.Transport, s.server, logger)
 	all := []carried{{s.clients, secured(s.listeners.main, s.certificates)}}
 	if s.listeners.challenges != nil {
-		all = append(all, carried{kvconnect.NewHTTPServer(s.challenges, logger), s.listeners.challenges})
+		all = append(all, carried{newChallengeServer(s.challenges, logger), s.listeners.challenges})
 	}
 	if s.listeners.admin != nil {
 		var profiles http.Handler
@@ -81,7 +81,7 @@ func (s *serving) carriers() []carried {
 			profiles = newProfiles()
 		}
 		handler := s.store.adminHandler(s.telemetry.handler(s.server.HealthHandler(), logger), profiles)
-		all = append(all, carried{kvconnect.NewHTTPServer(handler, logger), s.listeners.admin})
+		all = append(all, carried{newAdminServer(handler, logger), s.listeners.admin})
 	}
 	return all
 }

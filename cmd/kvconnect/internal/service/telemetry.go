@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 
 	"github.com/kvconnect/kvconnect/auth"
 	"github.com/kvconnect/kvconnect/kvconnect"
@@ -31,23 +30,9 @@ func newTelemetry(options Options) telemetry {
 		return telemetry{}
 	}
 	return telemetry{metrics.New(metrics.Options{
-		Version: options.Version, Revision: revision(),
+		Version: options.Version, Revision: options.Revision,
 		PerDatabase: options.Metrics.PerDatabase, MaxDatabases: options.Metrics.MaxDatabases,
 	})}
-}
-
-// revision gives the commit that the program was built from, "" if the build did not record it.
-func revision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			return setting.Value
-		}
-	}
-	return ""
 }
 
 // requests is told of each request; it is nil for nobody.

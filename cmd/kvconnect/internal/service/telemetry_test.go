@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/datadir"
 	"github.com/kvconnect/kvconnect/cmd/kvconnect/internal/service"
+	"github.com/kvconnect/kvconnect/protocol"
+	"github.com/kvconnect/kvconnect/protocol/datapath"
 )
 
 const secretValue = "the-value-that-was-stored"
@@ -115,21 +118,66 @@ func TestMetricsOfOneDatabase(t *testing.T) {
 	before := s.scrape(t)
 	d := s.open(t, "/", token)
 	const key = "\x02the-key-that-was-stored\x00"
-	for range 3 {
+	stream := d.watch(t)
+	if now := s.scrape(t); now["kvconnect_watches_open"] != 1 || now["kvconnect_connections_open"] != 1 {
+		t.Errorf("%v watches on %v connections are open, want 1 on 1", now["kvconnect_watches_open"], now["kvconnect_connections_open"])
+	}
+	wantStatus(t, "write of the watched key", d.write(t, "\x01", secretValue), http.StatusOK)
+	readState(t, stream)
+	for range 2 {
 		wantStatus(t, "write", d.write(t, key, secretValue), http.StatusOK)
 	}
+	wantStatus(t, "write whose check does not hold", d.call(t, "atomic_write", &datapath.AtomicWrite{
+		Checks: []*datapath.Check{{Key: []byte(key)}}, // it is there
+	}), http.StatusOK)
+	wantStatus(t, "write that is refused", d.write(t, key, strings.Repeat("x", protocol.MaxValueBytes+1)), http.StatusBadRequest)
 	wantStatus(t, "read", d.read(t), http.StatusOK)
 	wantStatus(t, "refused", s.exchange(t, d.client, "/", token+"-of-somebody-else"), http.StatusUnauthorized)
+	wantStatus(t, "refused", s.exchange(t, d.client, "/databases/"+uuid.NewString()+"/connect", token), http.StatusNotFound)
+	if err := stream.(io.Closer).Close(); err != nil { //nolint:forcetypeassert // it is the body of a response
+		t.Fatal(err)
+	}
+	await(t, "the end of the watch and of the connection", func() bool {
+		d.client.CloseIdleConnections()
+		now := s.scrape(t)
+		return now["kvconnect_watches_open"] == 0 && now["kvconnect_connections_open"] == 0
+	})
 	now := s.scrape(t)
 	id := d.metadata.DatabaseID
 	for name, want := range map[string]float64{
-		"kvconnect_commit_group_writes_sum":       3,
-		"kvconnect_commit_duration_seconds_count": 3,
-		"kvconnect_token_cache_misses_total":      1,
-		"kvconnect_token_cache_hits_total":        3,
+		`kvconnect_requests_total{method="metadata",status="200"}`:                          1,
+		`kvconnect_requests_total{method="metadata",status="401"}`:                          1,
+		`kvconnect_requests_total{method="metadata",status="404"}`:                          1,
+		`kvconnect_requests_total{method="snapshot_read",status="200"}`:                     1,
+		`kvconnect_requests_total{method="atomic_write",status="200"}`:                      4,
+		`kvconnect_requests_total{method="atomic_write",status="400"}`:                      1,
+		`kvconnect_requests_total{method="watch",status="200"}`:                             1,
+		`kvconnect_atomic_writes_total{outcome="committed"}`:                                3,
+		`kvconnect_atomic_writes_total{outcome="check_failed"}`:                             1,
+		`kvconnect_atomic_writes_total{outcome="rejected"}`:                                 1,
+		`kvconnect_request_failures_total{method="atomic_write",reason="value_too_long"}`:   1,
+		`kvconnect_request_failures_total{method="metadata",reason="invalid_access_token"}`: 1,
+		`kvconnect_auth_failures_total{reason="invalid_access_token"}`:                      1,
+		`kvconnect_auth_failures_total{reason="unknown_database"}`:                          1,
+		`kvconnect_request_duration_seconds_count{method="atomic_write"}`:                   5,
+		`kvconnect_request_duration_seconds_count{method="watch"}`:                          1,
+		`kvconnect_connections_accepted_total`:                                              1,
+		`kvconnect_watch_frames_total`:                                                      1,
+		`kvconnect_watch_delivery_seconds_count`:                                            1,
+		`kvconnect_commit_group_writes_sum`:                                                 3,
+		`kvconnect_commit_duration_seconds_count`:                                           3,
+		`kvconnect_token_cache_misses_total`:                                                1,
+		`kvconnect_token_cache_hits_total`:                                                  6,
+		fmt.Sprintf(`kvconnect_database_requests_total{database=%q}`, id):                   8,
+		fmt.Sprintf(`kvconnect_database_request_failures_total{database=%q}`, id):           1,
 	} {
 		if got := now[name] - before[name]; got != want {
 			t.Errorf("%s went up by %v, want %v", name, got, want)
+		}
+	}
+	for name, value := range now {
+		if strings.HasPrefix(name, "kvconnect_requests_in_flight{") && value != 0 {
+			t.Errorf("%s is %v when nothing is asked", name, value)
 		}
 	}
 	if now["kvconnect_signing_keys"] != 1 || now[fmt.Sprintf("kvconnect_database_writable{database=%q}", id)] != 1 ||

@@ -116,7 +116,7 @@ func TestFailedHandshakesAreNotLogged(t *testing.T) {
 	for _, over := range []service.Transport{service.TransportLoop, service.TransportStd} {
 		t.Run(string(over), func(t *testing.T) {
 			t.Parallel()
-			path, _ := selfSigned(t, "localhost")
+			path, trust := selfSigned(t, "localhost")
 			options := fileOptions(filepath.Join(t.TempDir(), "one.sqlite"))
 			options.Transport = over
 			options.TLS.CertificatePath, options.TLS.KeyPath = path, path
@@ -137,6 +137,18 @@ func TestFailedHandshakesAreNotLogged(t *testing.T) {
 				t.Errorf("it answered %q, %v", reply, err)
 			}
 			if err := conn.Close(); err != nil {
+				t.Fatal(err)
+			}
+			trust.NextProtos = []string{"h2"}
+			astray, err := (&tls.Dialer{Config: trust}).DialContext(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(astray, strings.Repeat("no preface", 10)); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, astray) // until the server is done with it, in whatever way
+			if err := astray.Close(); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.stop(); err != nil {
