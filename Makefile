@@ -6,6 +6,8 @@ GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 # The newest that go install can name.
 H2SPEC_VERSION := v2.2.1+incompatible
 H2SPEC := $(TOOLS)/h2spec-$(H2SPEC_VERSION)
+PEBBLE_VERSION := v2.10.1
+PEBBLE := $(TOOLS)/pebble-$(PEBBLE_VERSION)
 # A time, or a number of runs such as 100000x. Up to Go 1.26 the end of a time may be
 # taken for a failure, "context deadline exceeded", that is none (go.dev/issue/75804).
 FUZZTIME ?= 30s
@@ -17,17 +19,18 @@ BENCHFLAGS ?=
 GROWTHFLAGS ?= -growth.entries=1000,100000,1000000,10000000 -growth.value-bytes=100
 SWEEPFLAGS ?= -sweep.keys=1000000
 DATABASESFLAGS ?= -databases.count=1000
+CONNECTIONSFLAGS ?= -connections.count=10000
 RATIOFLAGS ?=
 
 # Many tests wait for a server or a client most of the time.
 GOTEST := go test -parallel 8 -timeout 20m
 
-.PHONY: run test lint generate generate-check unit race h2spec clients bench floor growth databases transport sweep fuzz fuzz-short clean
+.PHONY: run test lint generate generate-check unit race h2spec acme clients bench floor growth databases connections transport sweep fuzz fuzz-short clean
 
 run: ## Serve ./kvconnect.sqlite on :4512.
 	go run ./cmd/kvconnect serve
 
-test: lint generate-check race h2spec fuzz-short clients ## Everything, real Deno and Node included.
+test: lint generate-check race h2spec acme fuzz-short clients ## Everything, real Deno and Node included.
 
 lint: $(GOLANGCI_LINT) ## Vet and lint.
 	$(GOLANGCI_LINT) run ./...
@@ -46,6 +49,9 @@ race: ## The same under the race detector.
 
 h2spec: $(H2SPEC) ## What the HTTP/2 of the transport is held to.
 	go test -run '^TestH2spec$$' -count=1 ./transport -args -h2spec=$(H2SPEC)
+
+acme: $(PEBBLE) ## Certificates from an authority for tests, obtained and kept.
+	$(GOTEST) -run '^TestACME' -count=1 ./conformance -args -pebble=$(PEBBLE)
 
 clients: ## The suites of real Deno and Node, and the programs in the documents.
 	$(GOTEST) -count=1 ./conformance
@@ -74,6 +80,9 @@ growth: ## How the costs grow with the database; GROWTHFLAGS chooses, and some g
 databases: ## What many databases cost in one folder; DATABASESFLAGS chooses.
 	@cd cmd/kvconnect && go test -run '^TestManyDatabases$$' -v -count=1 -timeout 0 -args \
 		-databases.busy=100 -databases.cold=200 -databases.max-open=128 -databases.rounds=5 -databases.slice=2s $(DATABASESFLAGS)
+
+connections: ## What idle connections, watches and a flood of connections cost; CONNECTIONSFLAGS chooses.
+	@cd cmd/kvconnect && go test -run '^TestConnections$$' -v -count=1 -timeout 0 -args -connections.slice=2s $(CONNECTIONSFLAGS)
 
 transport: ## What the transports carry, as ratios; needs h2load, and takes two minutes.
 	@cd conformance && go test -run '^TestTransportRatios$$' -count=1 -timeout 0 -args -ratios.rounds=5 $(RATIOFLAGS)
@@ -105,3 +114,7 @@ $(GOLANGCI_LINT):
 $(H2SPEC):
 	GOBIN=$(TOOLS) go install github.com/summerwind/h2spec/cmd/h2spec@$(H2SPEC_VERSION)
 	mv $(TOOLS)/h2spec $@
+
+$(PEBBLE):
+	GOBIN=$(TOOLS) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE_VERSION)
+	mv $(TOOLS)/pebble $@

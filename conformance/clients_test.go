@@ -57,10 +57,16 @@ type target struct {
 	url              string
 	token            string // processToken if it is empty
 	knownDifferences string // a file in clients, if any
-	certificatePath  string // of a certificate that Deno is to trust, if any
+	authorityPath    string // of an authority's certificate that is to be trusted, if any
 }
 
-func (p *process) target() target { return target{url: p.url} }
+func (p *process) target() target {
+	to := target{url: p.url}
+	if p.certificate != nil {
+		to.authorityPath = p.certificate.authorityPath
+	}
+	return to
+}
 
 // clientCommand runs a program of the folder clients, whose path must be absolute
 // if it is not found by PATH.
@@ -71,10 +77,16 @@ func clientCommand(ctx context.Context, server target, name string, args ...stri
 	command.Env = append(plainEnviron(),
 		"KV_URL="+server.url, "DENO_KV_ACCESS_TOKEN="+cmp.Or(server.token, processToken), "KV_KNOWN_DIFFERENCES="+server.knownDifferences,
 		"NO_COLOR=1", "DENO_NO_UPDATE_CHECK=1")
-	if server.certificatePath != "" {
-		command.Env = append(command.Env, "DENO_CERT="+server.certificatePath)
-	}
+	command.Env = append(command.Env, trustingEnv(server.authorityPath)...)
 	return command
+}
+
+// trustingEnv gives the variables that have Deno and Node trust an authority; none for "".
+func trustingEnv(authorityPath string) []string {
+	if authorityPath == "" {
+		return nil
+	}
+	return []string{"DENO_CERT=" + authorityPath, "NODE_EXTRA_CA_CERTS=" + authorityPath}
 }
 
 // denoPath gives the binary itself. The command in .bin is a script that starts

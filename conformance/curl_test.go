@@ -16,9 +16,12 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// curlProtocols are the ways in which curl speaks to a server without TLS, by the version
-// that it then reports.
-var curlProtocols = map[string]string{"1.1": "--http1.1", "2": "--http2-prior-knowledge"}
+// curlProtocols are the ways in which curl speaks to a server without TLS, and curlTLSProtocols
+// those with it, by the version that it then reports.
+var (
+	curlProtocols    = map[string]string{"1.1": "--http1.1", "2": "--http2-prior-knowledge"}
+	curlTLSProtocols = map[string]string{"1.1": "--http1.1", "2": "--http2"}
+)
 
 func TestCurl(t *testing.T) {
 	t.Parallel()
@@ -40,11 +43,32 @@ func TestCurl(t *testing.T) {
 	})
 }
 
+func TestCurlOverTLS(t *testing.T) {
+	t.Parallel()
+	path := needProgram(t, "curl", "install curl")
+	overTransports(t, func(t *testing.T, over transportKind) {
+		server := serverOptions{transport: over, certificate: newCertificate(t)}.start(t)
+		for version, option := range curlTLSProtocols {
+			t.Run("HTTP "+version, func(t *testing.T) {
+				t.Parallel()
+				c := &curl{
+					path: path, folder: t.TempDir(), option: option, version: version, url: server.url,
+					authorityPath: server.certificate.authorityPath,
+				}
+				c.exchangeMetadata(t)
+				c.writeAndRead(t)
+				c.meetRefusals(t)
+			})
+		}
+	})
+}
+
 // curl makes calls by the program of that name.
 type curl struct {
 	path, folder    string
 	option, version string
 	url             string
+	authorityPath   string // of the certificate to trust, "" without TLS
 	metadata        metadata
 }
 
@@ -58,6 +82,9 @@ func (c *curl) request(t *testing.T, status int, method, url string, header http
 	args := []string{
 		c.option, "--silent", "--show-error", "--max-time", "30", "--request", method, "--data-binary", "@" + in,
 		"--output", out, "--write-out", "%{http_version} %{http_code}",
+	}
+	if c.authorityPath != "" {
+		args = append(args, "--cacert", c.authorityPath)
 	}
 	for name, values := range header {
 		args = append(args, "--header", name+": "+values[0])

@@ -231,12 +231,17 @@ func (d *httpDatabase) atomicWrite(ctx context.Context, write protocol.AtomicWri
 	return output, err
 }
 
-func (d *httpDatabase) watch(ctx context.Context, keys [][]byte) (<-chan protocol.WatchOutput, error) {
+// watchMessage gives the watch as it goes over the wire.
+func watchMessage(keys ...[]byte) *datapath.Watch {
 	var message datapath.Watch
 	for _, key := range keys {
 		message.Keys = append(message.Keys, &datapath.WatchKey{Key: key})
 	}
-	body, err := proto.Marshal(&message)
+	return &message
+}
+
+func (d *httpDatabase) watch(ctx context.Context, keys [][]byte) (<-chan protocol.WatchOutput, error) {
+	body, err := proto.Marshal(watchMessage(keys...))
 	if err != nil {
 		return nil, err
 	}

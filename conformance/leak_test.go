@@ -26,6 +26,8 @@ import (
 const (
 	leakKey   = "a-key-that-nobody-may-know"
 	leakValue = "a-value-that-nobody-may-know"
+	// leakMaster is chosen, so that nothing but the server itself can tell what it is.
+	leakMaster = "a-master-token-that-nobody-may-know"
 )
 
 // Whatever goes wrong, no token, key or value is in what the server prints, in the text of
@@ -38,17 +40,19 @@ func TestNothingLeaks(t *testing.T) {
 	admin := "an-admin-token-that-nobody-may-know"
 	l.secrets["admin token"] = admin
 	l.server = serverOptions{
-		folder: filepath.Join(t.TempDir(), "data"), env: []string{"DENO_KV_ACCESS_TOKEN=" + processToken, "KVCONNECT_ADMIN_TOKEN=" + admin},
+		folder: filepath.Join(t.TempDir(), "data"), env: []string{"KVCONNECT_MASTER_TOKEN=" + leakMaster, "KVCONNECT_ADMIN_TOKEN=" + admin},
 		args: []string{
 			"--jwks", writeFile(t, string(provider.keySet(t))), "--jwt-issuer", identityIssuer, "--jwt-audience", identityAudience, "--trusted-proxy", "127.0.0.1",
+			"--log-level", "debug", "--metrics-per-database",
 		},
 	}.startFolder(t)
-	l.secrets["master token"] = processToken
+	l.secrets["master token"] = leakMaster
 	l.orders = l.server.createDatabase(t, "orders")
 	l.makeTokens(t)
 	l.useMetadata(t)
 	l.useDataPath(t)
 	l.useQuotas(t)
+	l.useRequestIDs(t)
 	l.useAdmin(t)
 	l.useDamage(t)
 	l.server.stop(t)
@@ -84,7 +88,7 @@ func (l *leaks) makeTokens(t *testing.T) {
 	for name, token := range l.tokens {
 		l.secrets["token "+name] = token
 	}
-	maps.Copy(l.tokens, map[string]string{"master": processToken, "empty": "", "no token": "\"" + leakValue + "\""})
+	maps.Copy(l.tokens, map[string]string{"master": leakMaster, "empty": "", "no token": "\"" + leakValue + "\""})
 	awaitTokenExpiry(t, l.server, expired)
 }
 
@@ -118,6 +122,9 @@ func (l *leaks) send(t *testing.T, method, url string, header http.Header, body 
 	}
 	l.statuses[response.StatusCode]++
 	if response.StatusCode != http.StatusOK {
+		if id := request.Header.Get("X-Request-Id"); id != "" && response.Header.Get("X-Request-Id") == id {
+			response.Header.Del("X-Request-Id") // which tells nobody but who sent it
+		}
 		fmt.Fprintf(&l.told, "%s %s: %d %v %s\n", method, request.Proto, response.StatusCode, response.Header, data)
 	}
 	return reply{response.StatusCode, response.Header, data}
@@ -225,6 +232,48 @@ func (l *leaks) useQuotas(t *testing.T) {
 	}
 }
 
+// useRequestIDs has clients send tokens where the id of a request goes, of calls that succeed
+// and of others: each has a line in the log.
+func (l *leaks) useRequestIDs(t *testing.T) {
+	t.Helper()
+	db := openWithGo(t, l.server.url+"/databases/orders", leakMaster)
+	l.secrets["second data path token"] = db.metadata.Token
+	read := encoded(t, readOfKey([]byte(leakKey)))
+	for _, name := range slices.Sorted(maps.Keys(l.secrets)) {
+		if name == "key" || name == "value" || name == "admin token" {
+			continue // which a server cannot tell from an id
+		}
+		secret := l.secrets[name]
+		for _, id := range []string{secret, "request-" + secret, "Bearer " + secret} {
+			if id == "request-"+leakMaster {
+				continue // which is no token any more
+			}
+			call, refused := db.header(), bearer("no token at all")
+			for _, header := range []http.Header{call, refused} {
+				header.Set("X-Request-Id", id)
+			}
+			if got := l.send(t, http.MethodPost, db.url("snapshot_read"), call, read); got.status != http.StatusOK {
+				t.Errorf("a read with the %s as its id got %d %s", name, got.status, got.body)
+			}
+			l.send(t, http.MethodPost, db.url("watch"), refused, read)
+		}
+	}
+}
+
+// scrape notes what metrics tell.
+func (l *leaks) scrape(t *testing.T) {
+	t.Helper()
+	access, err := os.ReadFile(filepath.Join(l.server.folder, "admin.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := l.send(t, http.MethodGet, strings.TrimRight(jsonField(t, access, "url"), "/")+"/metrics", nil, nil)
+	if got.status != http.StatusOK || !bytes.Contains(got.body, []byte(`kvconnect_database_requests_total{database="`+l.orders)) {
+		t.Errorf("the metrics do not tell of the database: %d %.500s", got.status, got.body)
+	}
+	l.told.Write(got.body)
+}
+
 // operate notes what a command of an operator says, whether it succeeds or not.
 func (l *leaks) operate(t *testing.T, args ...string) {
 	t.Helper()
@@ -289,6 +338,7 @@ func (l *leaks) useAdmin(t *testing.T) {
 // useDamage has an entry read that cannot be.
 func (l *leaks) useDamage(t *testing.T) {
 	t.Helper()
+	l.scrape(t)
 	l.server.stop(t)
 	l.noteOutput(t)
 	path := filepath.Join(l.server.folder, "databases", l.orders+".sqlite")
@@ -312,6 +362,7 @@ func (l *leaks) useDamage(t *testing.T) {
 	if got := l.send(t, http.MethodPost, damaged.url("snapshot_read"), damaged.header(), read); got.status != http.StatusUnprocessableEntity {
 		t.Errorf("the read of a damaged entry got %d %s", got.status, got.body)
 	}
+	l.scrape(t)
 	l.processes(t)
 }
 
@@ -340,6 +391,9 @@ func (l *leaks) check(t *testing.T) {
 	t.Helper()
 	l.noteOutput(t)
 	t.Logf("replies by status: %v", l.statuses)
+	if !strings.Contains(l.told.String(), `"request_id":"withheld"`) {
+		t.Error("the log shows no id that was withheld, so no token was among those that were sent")
+	}
 	for _, status := range []int{400, 401, 403, 404, 405, 413, 422, 429} {
 		if l.statuses[status] == 0 {
 			t.Errorf("no reply had the status %d", status)

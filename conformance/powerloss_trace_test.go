@@ -36,16 +36,22 @@ const (
 // buildTracer builds the library to preload into the server.
 func buildTracer(t *testing.T) (path string) {
 	t.Helper()
+	return buildPreloaded(t, filepath.Join("testdata", "powerloss", "trace.c"))
+}
+
+// buildPreloaded builds a library to preload into the server.
+func buildPreloaded(t *testing.T, source string) (path string) {
+	t.Helper()
 	if runtime.GOOS != "linux" {
-		t.Skip("the files are watched by a library that is preloaded, which is done for Linux alone")
+		t.Skip("a library is preloaded into the server, which is done for Linux alone")
 	}
 	compiler, err := exec.LookPath("cc")
 	if err != nil {
 		t.Skip("there is no C compiler named cc")
 	}
-	path = filepath.Join(t.TempDir(), "trace.so")
+	path = filepath.Join(t.TempDir(), "preloaded.so")
 	command := exec.CommandContext(t.Context(), compiler, "-Wall", "-Wextra", "-O2", "-shared", "-fPIC",
-		"-o", path, filepath.Join("testdata", "powerloss", "trace.c"), "-ldl", "-pthread")
+		"-o", path, source, "-ldl", "-pthread")
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}

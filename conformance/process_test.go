@@ -53,8 +53,10 @@ type serverOptions struct {
 	folder    string        // with many databases, in place of the path
 	addr      string        // a free port is found if it is empty
 	transport transportKind // that of the program by itself if it is empty
-	args      []string      // further ones of serve
-	env       []string      // further variables
+	// certificate has it speak TLS, unless it is nil.
+	certificate *certificate
+	args        []string // further ones of serve
+	env         []string // further variables
 }
 
 // process is a server that runs in a process of its own.
@@ -108,6 +110,10 @@ func (o serverOptions) launch(t *testing.T) *process {
 	}
 	if o.transport != "" {
 		args = append(args, o.transport.args()...)
+	}
+	if o.certificate != nil {
+		p.url = "https://" + o.addr
+		args = append(args, "--tls-cert", o.certificate.certPath, "--tls-key", o.certificate.keyPath)
 	}
 	args = append(args, o.args...)
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, args...)
@@ -168,6 +174,11 @@ func freeAddr(t *testing.T) string {
 
 func (p *process) awaitReady(t *testing.T) {
 	t.Helper()
+	client := http.DefaultClient
+	if p.certificate != nil {
+		client = &http.Client{Transport: &http.Transport{TLSClientConfig: p.certificate.trust()}}
+		defer client.CloseIdleConnections()
+	}
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for deadline := time.Now().Add(processPatience); time.Now().Before(deadline); {
@@ -175,7 +186,7 @@ func (p *process) awaitReady(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if reply, err := http.DefaultClient.Do(request); err == nil {
+		if reply, err := client.Do(request); err == nil {
 			_ = reply.Body.Close()
 			if reply.StatusCode == http.StatusOK {
 				return
@@ -203,6 +214,23 @@ func (p *process) awaitPrinted(t *testing.T, pattern *regexp.Regexp) string {
 	}
 	t.Fatalf("the server does not print what fits %s:\n%s", pattern, p.stdout)
 	return ""
+}
+
+// awaitLogged waits until the log has a text in it.
+func (p *process) awaitLogged(t *testing.T, text string) {
+	t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(processPatience); !strings.Contains(p.stderr.String(), text); {
+		select {
+		case <-ticker.C:
+		case <-p.exited:
+			t.Fatalf("the server ended: %v\n%s", p.cmd.ProcessState, p.stderr)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server does not log %q:\n%s", text, p.stderr)
+		}
+	}
 }
 
 // terminate tells the server to stop, and does not wait for it.

@@ -2,8 +2,11 @@ package conformance
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // serverInDocs and hostInDocs stand in the examples of configuration.
@@ -30,8 +33,9 @@ func (f front) url() string {
 // reverseProxy is a program that takes requests for a server.
 type reverseProxy struct {
 	program, install string
-	// language is that of the example in the guide, which the proxy runs with.
-	language string
+	// file is the example that the proxy runs with, and language that of the block in the
+	// guide which shows it.
+	file, language string
 	// http1 are the known differences of the cases over HTTP/1.1.
 	http1 []KnownDifference
 	// knownDifferences are those of Deno's suite: a file in clients, if any.
@@ -51,7 +55,7 @@ const refusedBodyIsARequest = "Caddy may take what is left of a refused body for
 // reverseProxies are those that the guide has examples for.
 var reverseProxies = map[string]reverseProxy{
 	"Caddy": {
-		program: "caddy", install: "install Caddy 2", language: "caddyfile", knownDifferences: "caddy_differences.json",
+		program: "caddy", install: "install Caddy 2", file: "../deploy/caddy/Caddyfile", language: "caddyfile", knownDifferences: "caddy_differences.json",
 		http1: []KnownDifference{
 			{Case: "limits/texts", Reason: refusedBodyIsARequest, Sometimes: true},
 			{Case: "limits/atomic write body", Reason: refusedBodyIsARequest, Sometimes: true},
@@ -69,10 +73,11 @@ var reverseProxies = map[string]reverseProxy{
 		args: func(config, _ string) []string {
 			return []string{"run", "--adapter", "caddyfile", "--config", config}
 		},
-		serverArgs: func(front) []string { return []string{"--trusted-proxy", "127.0.0.1"} },
+		serverArgs: trustingLocalProxies,
 	},
 	"nginx": {
-		program: "nginx", install: "install nginx, of which many systems have the path /usr/sbin/nginx", language: "nginx",
+		program: "nginx", install: "install nginx, of which many systems have the path /usr/sbin/nginx",
+		file: "../deploy/nginx/kvconnect.conf", language: "nginx",
 		config: func(t *testing.T, example, folder string, f front) string {
 			t.Helper()
 			listen := "listen " + f.addr
@@ -98,16 +103,32 @@ var reverseProxies = map[string]reverseProxy{
 		args: func(config, folder string) []string {
 			return []string{"-c", config, "-p", folder, "-e", "stderr"}
 		},
-		serverArgs: func(f front) []string { return []string{"--public-url", f.url()} },
+		serverArgs: func(f front) []string {
+			args := trustingLocalProxies(f)
+			if f.certificate != nil {
+				args = append(args, "--public-url", f.url()) // which comes to the same
+			}
+			return args
+		},
 	},
 }
 
-// example gives the example of the guide.
+// trustingLocalProxies are the arguments that the examples name.
+func trustingLocalProxies(front) []string { return []string{"--trusted-proxy", "127.0.0.1"} }
+
+// example gives the example that the proxy runs with, which the guide must show as it is.
 func (p reverseProxy) example(t *testing.T) string {
 	t.Helper()
+	text, err := os.ReadFile(p.file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, block := range readBlocks(t, "../docs/guide.md") {
 		if block.language == p.language {
-			return block.text
+			if diff := cmp.Diff(string(text), block.text); diff != "" {
+				t.Errorf("the guide shows another example than %s (-file +guide):\n%s", p.file, diff)
+			}
+			return string(text)
 		}
 	}
 	t.Fatalf("the guide has no example of the language %s", p.language)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +34,7 @@ func TestReverseProxies(t *testing.T) {
 						server := serverOptions{transport: over, args: proxy.serverArgs(f)}.start(t)
 						proxy.start(t, path, replaced(t, example, serverInDocs, server.addr), f)
 						proxy.check(t, over, f)
+						wantForwardedAddr(t, server, f)
 					})
 				}
 			})
@@ -101,7 +104,7 @@ func (p reverseProxy) check(t *testing.T, over transportKind, f front) {
 	t.Helper()
 	server := target{url: f.url(), knownDifferences: p.knownDifferences}
 	if f.certificate != nil {
-		server.certificatePath = f.certificate.certPath
+		server.authorityPath = f.certificate.authorityPath
 		wantTranscript(t, server, "first")
 		return
 	}
@@ -120,4 +123,51 @@ func (p reverseProxy) check(t *testing.T, over transportKind, f front) {
 			runClient(t, server, command[0], command[1:]...)
 		})
 	}
+}
+
+// wantForwardedAddr fails the test unless the server learns from the proxy where a client is:
+// who guesses tokens is to be slowed down, and not everybody behind the proxy.
+func wantForwardedAddr(t *testing.T, server *process, f front) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		return // where 127.0.0.2 is no address of the machine
+	}
+	const guesser = "127.0.0.2"
+	client := httpClients["HTTP1"]()
+	switch {
+	case f.certificate != nil:
+		client = tlsClients["HTTP2"](f.certificate.trust())
+	case f.http2:
+		client = httpClients["HTTP2"]()
+	}
+	t.Cleanup(client.CloseIdleConnections)
+	dialFrom(t, client, guesser)
+	// Ten are answered at once, and one more in each second; all come within some seconds.
+	const guesses = 40
+	failed := make(chan error, guesses)
+	for range guesses {
+		go func() {
+			reply, err := post(t.Context(), client, f.url(), http.Header{"Authorization": {"Bearer a-token-that-is-guessed"}}, nil)
+			if err == nil && reply.status != http.StatusUnauthorized && reply.status != http.StatusTooManyRequests {
+				err = reply.err()
+			}
+			failed <- err
+		}()
+	}
+	for range guesses {
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	}
+	server.awaitLogged(t, `"addr":"`+guesser+`"`)
+}
+
+// dialFrom has a client connect from an address of this machine.
+func dialFrom(t *testing.T, client *http.Client, addr string) {
+	t.Helper()
+	transport, ok := client.Transport.(*http.Transport)
+	if !ok {
+		t.Fatalf("the client has a %T", client.Transport)
+	}
+	transport.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}).DialContext
 }
